@@ -1,0 +1,1 @@
+//! Usage to money: price book and exact amounts.

@@ -1,0 +1,1 @@
+//! The ModelBackend seam: local GGUF and scripted.

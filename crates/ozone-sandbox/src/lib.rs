@@ -1,0 +1,1 @@
+//! One untrusted process, with limits.

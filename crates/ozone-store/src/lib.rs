@@ -1,0 +1,1 @@
+//! The Store seam: journal and responses, on SQLite and in memory.

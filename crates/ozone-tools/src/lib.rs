@@ -1,0 +1,1 @@
+//! The Tool seam and the built-in tools.

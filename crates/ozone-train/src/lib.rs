@@ -1,0 +1,1 @@
+//! The trainer: tokenizer, model, supervised fine-tuning, export.
