@@ -1,1 +1,163 @@
 //! Questions with verifiable answers and worked traces: what the model is trained and scored on.
+//!
+//! A *kind* draws the numbers of a question, its answer and the way to it; a *wording* turns them
+//! into a sentence. The two are kept apart so that a model is scored on wordings that it has never
+//! seen ([`Split::HeldOut`]), written apart from those that it was trained on. Everything is a pure
+//! function of `(seed, index)`: a resumed training goes on with exactly the next example.
+//!
+//! No tensors, no sockets, no Python: each trace states what Python prints, and a test of
+//! `ozone-cli` runs them through the real kernel to see that it is true.
+
+pub mod families;
+pub mod grade;
+pub mod python;
+pub mod render;
+pub mod rng;
+pub mod surface;
+pub mod wording;
+
+use serde::{Deserialize, Serialize};
+
+pub use grade::{Answer, Value, grade};
+pub use rng::Rng;
+pub use wording::{Split, WordingError, Wordings};
+
+/// One call of the Python tool, with what it prints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// What the model thinks before the call: a short plan in canonical words.
+    pub think: String,
+    pub code: String,
+    /// What the tool answers, without a final newline.
+    pub output: String,
+    /// A call that goes wrong on purpose, so that the model learns to mend it. It is shown to the
+    /// model but never trained on.
+    pub masked: bool,
+}
+
+impl Step {
+    pub fn new(
+        think: impl Into<String>,
+        code: impl Into<String>,
+        output: impl Into<String>,
+    ) -> Self {
+        Step { think: think.into(), code: code.into(), output: output.into(), masked: false }
+    }
+
+    pub fn masked(mut self) -> Self {
+        self.masked = true;
+        self
+    }
+}
+
+/// Which tools the system message offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Offer {
+    Python,
+    Nothing,
+}
+
+/// What a kind draws: the numbers and words for the wording's slots, and the way to the answer.
+#[derive(Debug, Clone)]
+pub struct Draw {
+    /// Slot name to surface text, as it stands in the question.
+    pub slots: Vec<(&'static str, String)>,
+    pub answer: Answer,
+    /// The calls in their order; empty when the answer needs none.
+    pub steps: Vec<Step>,
+    /// What the model thinks before it replies. May be empty after a call, never without one.
+    pub think: String,
+    /// The reply. Values asked for stand in bold, in the order of the question.
+    pub reply: String,
+    pub offer: Offer,
+}
+
+/// One sort of question.
+pub struct Kind {
+    /// `family/name`, unique.
+    pub name: &'static str,
+    /// How often it is drawn, relative to the others.
+    pub weight: u32,
+    pub draw: fn(&mut Rng) -> Draw,
+}
+
+impl Kind {
+    pub fn family(&self) -> &'static str {
+        self.name.split('/').next().unwrap_or(self.name)
+    }
+}
+
+/// A question as a user would type it, with all that is needed to train on it and to score it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Question {
+    pub kind: String,
+    pub text: String,
+    pub answer: Answer,
+    pub needs_python: bool,
+    pub steps: Vec<Step>,
+    pub think: String,
+    pub reply: String,
+    pub offer: Offer,
+}
+
+/// Draws questions of all kinds.
+pub struct Generator {
+    kinds: Vec<Kind>,
+    weights_total: u64,
+    wordings: Wordings,
+    split: Split,
+    seed: u64,
+}
+
+impl Generator {
+    /// Fails when a kind has no wording in this split, or a wording names a slot that its kind
+    /// does not draw.
+    pub fn new(split: Split, seed: u64) -> Result<Self, WordingError> {
+        let kinds = families::all();
+        let wordings = Wordings::load(split)?;
+        wordings.check(&kinds)?;
+        let weights_total = kinds.iter().map(|k| u64::from(k.weight)).sum();
+        Ok(Generator { kinds, weights_total, wordings, split, seed })
+    }
+
+    pub fn kinds(&self) -> &[Kind] {
+        &self.kinds
+    }
+
+    /// The question number `index` of this seed.
+    pub fn question(&self, index: u64) -> Question {
+        let mut rng = Rng::new(self.seed, self.split, index);
+        let mut at = rng.below(self.weights_total);
+        let kind = self
+            .kinds
+            .iter()
+            .find(|k| {
+                let here = at < u64::from(k.weight);
+                at = at.saturating_sub(u64::from(k.weight));
+                here
+            })
+            .expect("the weights add up to weights_total");
+        self.of_kind(kind, &mut rng)
+    }
+
+    /// A question of one kind, for looking at it and for per-kind scores.
+    pub fn question_of(&self, kind: &str, index: u64) -> Option<Question> {
+        let kind = self.kinds.iter().find(|k| k.name == kind)?;
+        Some(self.of_kind(kind, &mut Rng::new(self.seed, self.split, index)))
+    }
+
+    fn of_kind(&self, kind: &Kind, rng: &mut Rng) -> Question {
+        let draw = (kind.draw)(rng);
+        let text = self.wordings.write(kind, &draw, rng);
+        Question {
+            kind: kind.name.to_owned(),
+            text,
+            answer: draw.answer,
+            needs_python: !draw.steps.is_empty(),
+            steps: draw.steps,
+            think: draw.think,
+            reply: draw.reply,
+            offer: draw.offer,
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Is a reply right? One verifier for training, evals and rewards.
+//!
+//! A reply states each value asked for in bold (`**…**`). The bold values, in their order, are
+//! compared with the expected ones: numbers by value (`1,234.50` is `1234.5`; a unit behind the
+//! number does not count), words without regard to case. A right number inside a wrong set of
+//! values is wrong.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Answer {
+    /// Values in the order in which the question asks for them.
+    Values(Vec<Value>),
+    /// The reply must decline: it names no value, and says so in the words of [`DECLINES`].
+    Declined,
+    /// Small talk: the reply must hold one of these words (any case).
+    AnyOf(Vec<String>),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Value {
+    /// An exact decimal in plain digits, as `-12`, `0.25`.
+    Number(String),
+    /// Equal within half a unit of the last digit that is given here.
+    Rounded(String),
+    /// Words, compared without case and with single spaces: names, weekdays, letters, `yes`, dates
+    /// as ISO 8601, fractions such as `3/4`, lists such as `2, 3, 5`.
+    Text(String),
+}
+
+/// How a reply declines. Each is part of the replies that the model is trained on.
+pub const DECLINES: &[&str] = &[
+    "i can't",
+    "i cannot",
+    "i was trained for",
+    "i don't know",
+    "a larger model",
+    "i do not know",
+    "not able to",
+];
+
+pub fn number(n: impl std::fmt::Display) -> Value {
+    Value::Number(n.to_string())
+}
+
+pub fn text(t: impl Into<String>) -> Value {
+    Value::Text(t.into())
+}
+
+/// `true` when `reply` gives exactly the expected answer.
+pub fn grade(answer: &Answer, reply: &str) -> bool {
+    let bold = bold(reply);
+    match answer {
+        Answer::Values(values) => {
+            values.len() == bold.len() && values.iter().zip(&bold).all(|(v, b)| equal(v, b))
+        }
+        Answer::Declined => {
+            let reply = reply.to_lowercase().replace('’', "'");
+            bold.is_empty() && DECLINES.iter().any(|d| reply.contains(d))
+        }
+        Answer::AnyOf(words) => {
+            let reply = reply.to_lowercase();
+            words.iter().any(|w| reply.contains(&w.to_lowercase()))
+        }
+    }
+}
+
+/// The texts between pairs of `**`.
+pub fn bold(reply: &str) -> Vec<&str> {
+    let pieces: Vec<&str> = reply.split("**").collect();
+    let pairs = pieces.len().saturating_sub(1) / 2;
+    (0..pairs).map(|i| pieces[2 * i + 1].trim()).collect()
+}
+
+fn equal(expected: &Value, given: &str) -> bool {
+    match expected {
+        Value::Number(n) => match (decimal(n), decimal(given)) {
+            (Some(a), Some(b)) => a == b,
+            _ => words(n) == words(given),
+        },
+        Value::Rounded(n) => match (n.parse::<f64>(), decimal(given)) {
+            (Ok(a), Some(b)) => {
+                let places = n.split_once('.').map_or(0, |(_, f)| f.len() as i32);
+                let b: f64 = b.parse().unwrap_or(f64::NAN);
+                (a - b).abs() <= 0.5 * 10f64.powi(-places) + 1e-9 * a.abs()
+            }
+            _ => false,
+        },
+        Value::Text(t) => words(t) == words(given),
+    }
+}
+
+/// The leading number of `text` in a canonical spelling, a unit behind it left aside.
+fn decimal(text: &str) -> Option<String> {
+    let text = text.trim().trim_start_matches(['$', '€', '£', '=', '≈', '~']).trim_start();
+    let text = text.replace('\u{2212}', "-");
+    let end = text
+        .char_indices()
+        .find(|(i, c)| {
+            !(c.is_ascii_digit() || *c == '.' || *c == ',' || (*i == 0 && (*c == '-' || *c == '+')))
+        })
+        .map_or(text.len(), |(i, _)| i);
+    let (digits, rest) = text.split_at(end);
+    if rest.starts_with('/')
+        || rest.starts_with('e') && rest[1..].starts_with(|c: char| c.is_ascii_digit())
+    {
+        return None;
+    }
+    let digits = digits.trim_end_matches(['.', ',']).replace(',', "");
+    let (sign, digits) = match digits.strip_prefix('-') {
+        Some(d) => ("-", d.to_owned()),
+        None => ("", digits.trim_start_matches('+').to_owned()),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((&digits, ""));
+    if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
+        return None;
+    }
+    let whole = whole.trim_start_matches('0');
+    let fraction = fraction.trim_end_matches('0');
+    let whole = if whole.is_empty() { "0" } else { whole };
+    let sign = if whole == "0" && fraction.is_empty() { "" } else { sign };
+    Some(if fraction.is_empty() {
+        format!("{sign}{whole}")
+    } else {
+        format!("{sign}{whole}.{fraction}")
+    })
+}
+
+fn words(text: &str) -> String {
+    let text = text.to_lowercase().replace(['[', ']', '"', '\'', '`', '“', '”'], "");
+    let text = text.trim().trim_end_matches('.').replace(',', ", ");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
