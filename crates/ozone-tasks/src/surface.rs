@@ -127,7 +127,7 @@ pub fn nonsense(rng: &mut Rng) -> String {
     let mut word = String::new();
     for _ in 0..syllables {
         for sounds in [ONSETS, VOWELS, CODAS] {
-            let sound: &str = rng.pick(sounds);
+            let sound = *rng.pick::<&str>(sounds);
             word.push_str(sound);
         }
     }
