@@ -1,1 +1,24 @@
-//! The Responses API's vocabulary: items, events, ids, usage, errors. Plain data, no I/O.
+//! The Responses API's vocabulary: items, events, ids, usage and errors. Plain data, no I/O.
+//!
+//! Everything speaks it: the loop writes events, the journal stores them, the terminal and the
+//! server read them. Names are OpenAI's. Items of kinds that Ozone does not run itself are kept as
+//! they came ([`Item::Other`]), so that what a client sent is what it gets back.
+
+pub mod error;
+pub mod event;
+pub mod fold;
+pub mod id;
+pub mod item;
+pub mod response;
+pub mod usage;
+
+pub use error::{ErrorBody, ErrorCode, ResponseError};
+pub use event::{Event, EventKind};
+pub use fold::{Fold, FoldError};
+pub use id::{CallId, ItemId, ResponseId};
+pub use item::{Annotation, CodeOutput, Content, Item, ItemStatus, OutputPart, Role, Text};
+pub use response::{
+    Effort, IncompleteDetails, IncompleteReason, Reasoning, Response, ResponseStatus, Summary,
+    ToolChoice, Truncation,
+};
+pub use usage::{InputDetails, OutputDetails, Usage};

@@ -1,0 +1,100 @@
+//! Ids as OpenAI spells them: a prefix that names the kind, then hexadecimal digits.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{given}` is not the id of a {kind}: it should look like `{prefix}…`")]
+pub struct BadId {
+    given: String,
+    kind: &'static str,
+    prefix: &'static str,
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// A new id; ids that are made later sort later.
+            pub fn mint() -> Self {
+                Self(format!("{}{}", $prefix, uuid::Uuid::now_v7().simple()))
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = BadId;
+
+            fn from_str(given: &str) -> Result<Self, BadId> {
+                let rest = given.strip_prefix($prefix).unwrap_or("");
+                let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+                if rest.is_empty() || rest.len() > 128 || !rest.chars().all(plain) {
+                    let given = given.chars().take(80).collect();
+                    return Err(BadId { given, kind: $kind, prefix: $prefix });
+                }
+                Ok(Self(given.to_owned()))
+            }
+        }
+    };
+}
+
+id!(
+    /// One response: `resp_…`.
+    ResponseId, "response", "resp_"
+);
+id!(
+    /// Pairs a call with its output: `call_…`.
+    CallId, "call", "call_"
+);
+
+/// An item of a response. Its prefix names the item's kind.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ItemId(String);
+
+impl ItemId {
+    pub fn message() -> Self {
+        Self::mint("msg_")
+    }
+
+    pub fn reasoning() -> Self {
+        Self::mint("rs_")
+    }
+
+    pub fn function_call() -> Self {
+        Self::mint("fc_")
+    }
+
+    pub fn code_interpreter() -> Self {
+        Self::mint("ci_")
+    }
+
+    fn mint(prefix: &str) -> Self {
+        Self(format!("{prefix}{}", uuid::Uuid::now_v7().simple()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ItemId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
