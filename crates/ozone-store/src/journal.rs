@@ -1,0 +1,128 @@
+//! The journal of one response, as its writer and its readers hold it.
+
+use std::sync::Arc;
+
+use ozone_types::{Event, EventKind, Fold, FoldError, ResponseId};
+use tokio::sync::watch;
+
+use crate::{Append, Durability, Store, StoreError};
+
+/// How many events a reader takes at a time.
+const READ_AHEAD: usize = 256;
+
+/// The writer's side. It numbers the events and keeps what they amount to, so that the loop asks
+/// it, and not a copy of its own, where the response stands.
+pub struct Journal {
+    store: Arc<dyn Store>,
+    id: ResponseId,
+    fold: Fold,
+    /// An append failed: what is stored is read again before the next one.
+    stale: bool,
+    written: watch::Sender<u64>,
+}
+
+impl Journal {
+    /// Opens the journal of a stored response at its end.
+    pub async fn open(store: Arc<dyn Store>, id: ResponseId) -> Result<Self, StoreError> {
+        let fold = read(&*store, &id).await?;
+        let written = watch::Sender::new(fold.next_sequence_number());
+        Ok(Journal { store, id, fold, stale: false, written })
+    }
+
+    pub fn id(&self) -> &ResponseId {
+        &self.id
+    }
+
+    pub fn fold(&self) -> &Fold {
+        &self.fold
+    }
+
+    /// Appends events and records in one transaction; readers see them once they are stored. An
+    /// event that would break the stream's rules is our own fault and is not stored.
+    pub async fn append(
+        &mut self,
+        kinds: Vec<EventKind>,
+        records: Vec<serde_json::Value>,
+        durability: Durability,
+    ) -> Result<(), StoreError> {
+        if self.stale {
+            self.fold = read(&*self.store, &self.id).await?;
+        }
+        self.stale = true;
+        let events: Vec<Event> = (self.fold.next_sequence_number()..)
+            .zip(kinds)
+            .map(|(sequence_number, kind)| Event { kind, sequence_number })
+            .collect();
+        for event in &events {
+            self.fold.push(event).map_err(broken)?;
+        }
+        self.store.append(&self.id, Append { events, records }, durability).await?;
+        self.stale = false;
+        self.written.send_replace(self.fold.next_sequence_number());
+        Ok(())
+    }
+
+    /// A reader that starts at sequence number `from` and follows until the last event.
+    pub fn lines(&self, from: u64) -> Lines {
+        Lines {
+            store: self.store.clone(),
+            id: self.id.clone(),
+            next: from,
+            ready: vec![].into_iter(),
+            ended: false,
+            written: self.written.subscribe(),
+        }
+    }
+
+    pub async fn records(&self) -> Result<Vec<serde_json::Value>, StoreError> {
+        self.store.records(&self.id).await
+    }
+}
+
+async fn read(store: &dyn Store, id: &ResponseId) -> Result<Fold, StoreError> {
+    let mut fold = Fold::default();
+    loop {
+        let events = store.events(id, fold.next_sequence_number(), READ_AHEAD).await?;
+        for event in &events {
+            fold.push(event).map_err(broken)?;
+        }
+        if events.len() < READ_AHEAD {
+            return Ok(fold);
+        }
+    }
+}
+
+fn broken(e: FoldError) -> StoreError {
+    StoreError::Internal(Box::new(e))
+}
+
+/// A reader of one journal. It ends after the last event, or when the writer is gone.
+pub struct Lines {
+    store: Arc<dyn Store>,
+    id: ResponseId,
+    next: u64,
+    ready: std::vec::IntoIter<Event>,
+    ended: bool,
+    written: watch::Receiver<u64>,
+}
+
+impl Lines {
+    pub async fn next(&mut self) -> Result<Option<Event>, StoreError> {
+        loop {
+            if let Some(event) = self.ready.next() {
+                self.next = event.sequence_number + 1;
+                self.ended = event.kind.terminal().is_some();
+                return Ok(Some(event));
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            let writer_gone = self.written.wait_for(|written| *written > self.next).await.is_err();
+            let events = self.store.events(&self.id, self.next, READ_AHEAD).await?;
+            if events.is_empty() && writer_gone {
+                return Ok(None);
+            }
+            self.ready = events.into_iter();
+        }
+    }
+}

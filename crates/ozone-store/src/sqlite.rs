@@ -1,0 +1,313 @@
+//! The store on SQLite in WAL mode: readers of other processes never wait for the writer.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ozone_types::{Event, ResponseId, ResponseStatus};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
+
+use crate::{Append, Durability, IsAlive, Owner, Store, StoreError, Stored};
+
+const SCHEMA: &str = "
+create table if not exists responses (
+    id text primary key,
+    created_at integer not null,
+    status text not null,
+    model text not null,
+    request text not null,
+    owner text
+) without rowid;
+create index if not exists responses_by_time on responses (created_at);
+create table if not exists events (
+    response_id text not null,
+    sequence_number integer not null,
+    body text not null,
+    primary key (response_id, sequence_number)
+) without rowid;
+create table if not exists records (
+    response_id text not null,
+    number integer not null,
+    body text not null,
+    primary key (response_id, number)
+) without rowid;
+";
+
+/// How long a writer waits for another process before it gives up.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Version of `SCHEMA`, kept in the file's `user_version`.
+const SCHEMA_VERSION: i64 = 1;
+
+#[derive(Clone)]
+pub struct SqliteStore {
+    connection: Arc<Mutex<Connection>>,
+    path: PathBuf,
+}
+
+impl SqliteStore {
+    /// Opens the database, which is made if it is missing. Its folder must exist.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let place = || path.display().to_string();
+        let open = || -> rusqlite::Result<(Connection, i64)> {
+            let connection = Connection::open(path)?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            connection.pragma_update(None, "journal_mode", "wal")?;
+            connection.pragma_update(None, "synchronous", "normal")?;
+            let version = connection.query_row("pragma user_version", [], |row| row.get(0))?;
+            if version == 0 {
+                connection.execute_batch(SCHEMA)?;
+                connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+            }
+            Ok((connection, version))
+        };
+        let (connection, version) = open().map_err(|e| classify(e, path))?;
+        if version > SCHEMA_VERSION {
+            let cause = format!("it was made by a newer Ozone (schema {version})");
+            return Err(StoreError::Unwritable { place: place(), cause });
+        }
+        Ok(SqliteStore { connection: Arc::new(Mutex::new(connection)), path: path.to_owned() })
+    }
+
+    /// Runs `f` on a thread that may block.
+    async fn with<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = self.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let mut connection = store.connection.lock().unwrap_or_else(|e| e.into_inner());
+            f(&mut connection).map_err(|failure| match failure {
+                Failure::Store(e) => e,
+                Failure::Sql(e) => classify(e, &store.path),
+            })
+        });
+        done.await.map_err(|e| StoreError::Internal(Box::new(e)))?
+    }
+}
+
+enum Failure {
+    Store(StoreError),
+    Sql(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(e: rusqlite::Error) -> Self {
+        Failure::Sql(e)
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(e: serde_json::Error) -> Self {
+        Failure::Store(StoreError::Internal(Box::new(e)))
+    }
+}
+
+fn classify(error: rusqlite::Error, path: &Path) -> StoreError {
+    let place = path.display().to_string();
+    let Some(code) = error.sqlite_error_code() else {
+        return StoreError::Internal(Box::new(error));
+    };
+    match code {
+        ErrorCode::DiskFull => StoreError::DiskFull { place },
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Locked { place },
+        ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt => StoreError::Damaged { place },
+        // A write that the file system refuses half-way (no space for the WAL, a quota) comes as an
+        // I/O error, too.
+        ErrorCode::ReadOnly
+        | ErrorCode::CannotOpen
+        | ErrorCode::PermissionDenied
+        | ErrorCode::SystemIoFailure
+        | ErrorCode::FileLockingProtocolFailed => {
+            StoreError::Unwritable { place, cause: error.to_string() }
+        }
+        _ => StoreError::Internal(Box::new(error)),
+    }
+}
+
+fn status_text(status: ResponseStatus) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&status)
+}
+
+type RawRow = (String, i64, String, String, String);
+
+fn raw(row: &rusqlite::Row<'_>) -> rusqlite::Result<RawRow> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+}
+
+fn stored((id, created_at, status, model, request): RawRow) -> Result<Stored, Failure> {
+    Ok(Stored {
+        id: id.parse().map_err(|e| Failure::Store(StoreError::Internal(Box::new(e))))?,
+        created_at,
+        status: serde_json::from_str(&status)?,
+        model,
+        request: serde_json::from_str(&request)?,
+    })
+}
+
+const COLUMNS: &str = "id, created_at, status, model, request";
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn create(&self, new: Stored) -> Result<(), StoreError> {
+        self.with(move |connection| {
+            let changed = connection.execute(
+                "insert or ignore into responses (id, created_at, status, model, request)
+                 values (?1, ?2, ?3, ?4, ?5)",
+                params![
+                    new.id.as_str(),
+                    new.created_at,
+                    status_text(new.status)?,
+                    new.model,
+                    serde_json::to_string(&new.request)?
+                ],
+            )?;
+            if changed == 1 { Ok(()) } else { Err(Failure::Store(StoreError::Exists(new.id))) }
+        })
+        .await
+    }
+
+    async fn get(&self, id: &ResponseId) -> Result<Stored, StoreError> {
+        let id = id.clone();
+        self.with(move |connection| {
+            let sql = format!("select {COLUMNS} from responses where id = ?1");
+            let row = connection.query_row(&sql, [id.as_str()], raw).optional()?;
+            stored(row.ok_or(Failure::Store(StoreError::NotFound(id)))?)
+        })
+        .await
+    }
+
+    async fn list(&self, limit: usize) -> Result<Vec<Stored>, StoreError> {
+        self.with(move |connection| {
+            let sql = format!(
+                "select {COLUMNS} from responses order by created_at desc, id desc limit ?1"
+            );
+            let mut statement = connection.prepare(&sql)?;
+            let rows = statement.query_map([limit as i64], raw)?;
+            rows.map(|row| stored(row?)).collect()
+        })
+        .await
+    }
+
+    async fn append(
+        &self,
+        id: &ResponseId,
+        append: Append,
+        durability: Durability,
+    ) -> Result<(), StoreError> {
+        let id = id.clone();
+        self.with(move |connection| {
+            if durability == Durability::Power {
+                connection.pragma_update(None, "synchronous", "full")?;
+            }
+            let done = write(connection, id, append);
+            if durability == Durability::Power {
+                connection.pragma_update(None, "synchronous", "normal")?;
+            }
+            done
+        })
+        .await
+    }
+
+    async fn events(
+        &self,
+        id: &ResponseId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Event>, StoreError> {
+        let id = id.clone();
+        self.with(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "select body from events where response_id = ?1 and sequence_number >= ?2
+                 order by sequence_number limit ?3",
+            )?;
+            let rows = statement
+                .query_map(params![id.as_str(), from as i64, limit as i64], |row| {
+                    row.get::<_, String>(0)
+                })?;
+            rows.map(|body| Ok(serde_json::from_str(&body?)?)).collect()
+        })
+        .await
+    }
+
+    async fn records(&self, id: &ResponseId) -> Result<Vec<serde_json::Value>, StoreError> {
+        let id = id.clone();
+        self.with(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "select body from records where response_id = ?1 order by number",
+            )?;
+            let rows = statement.query_map([id.as_str()], |row| row.get::<_, String>(0))?;
+            rows.map(|body| Ok(serde_json::from_str(&body?)?)).collect()
+        })
+        .await
+    }
+
+    async fn claim(&self, id: &ResponseId, owner: Owner, alive: IsAlive) -> Result<(), StoreError> {
+        let id = id.clone();
+        self.with(move |connection| {
+            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let before: Option<Option<String>> = tx
+                .query_row("select owner from responses where id = ?1", [id.as_str()], |r| r.get(0))
+                .optional()?;
+            let Some(before) = before else {
+                return Err(Failure::Store(StoreError::NotFound(id)));
+            };
+            if let Some(other) = before.map(|process| Owner { process })
+                && other != owner
+                && alive(&other)
+            {
+                return Err(Failure::Store(StoreError::Leased { id, owner: other.describe() }));
+            }
+            tx.execute(
+                "update responses set owner = ?2 where id = ?1",
+                params![id.as_str(), owner.process],
+            )?;
+            Ok(tx.commit()?)
+        })
+        .await
+    }
+}
+
+fn write(connection: &mut Connection, id: ResponseId, append: Append) -> Result<(), Failure> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let known = tx
+        .prepare_cached("select 1 from responses where id = ?1")?
+        .query_row([id.as_str()], |_| Ok(()))
+        .optional()?;
+    if known.is_none() {
+        return Err(Failure::Store(StoreError::NotFound(id)));
+    }
+    let next = |table: &str, column: &str| -> rusqlite::Result<i64> {
+        tx.prepare_cached(&format!(
+            "select coalesce(max({column}) + 1, 0) from {table} where response_id = ?1"
+        ))?
+        .query_row([id.as_str()], |row| row.get(0))
+    };
+    if let Some(first) = append.events.first() {
+        let mut expected = next("events", "sequence_number")? as u64;
+        let mut insert = tx.prepare_cached("insert into events values (?1, ?2, ?3)")?;
+        for event in &append.events {
+            let found = event.sequence_number;
+            if found != expected {
+                let (id, found) = (id.clone(), first.sequence_number);
+                return Err(Failure::Store(StoreError::Conflict { id, expected, found }));
+            }
+            insert.execute(params![id.as_str(), found as i64, serde_json::to_string(event)?])?;
+            expected += 1;
+        }
+    }
+    if !append.records.is_empty() {
+        let mut insert = tx.prepare_cached("insert into records values (?1, ?2, ?3)")?;
+        for (number, record) in (next("records", "number")?..).zip(&append.records) {
+            insert.execute(params![id.as_str(), number, serde_json::to_string(record)?])?;
+        }
+    }
+    if let Some(last) = append.events.iter().rev().find_map(|e| e.kind.terminal()) {
+        tx.execute(
+            "update responses set status = ?2 where id = ?1",
+            params![id.as_str(), status_text(last.status)?],
+        )?;
+    }
+    Ok(tx.commit()?)
+}
