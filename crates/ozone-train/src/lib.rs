@@ -10,6 +10,7 @@ pub mod checkpoint;
 mod error;
 mod example;
 pub mod export;
+mod memory;
 pub mod model;
 pub mod optimizer;
 pub mod sft;

@@ -161,6 +161,7 @@ pub fn train(
     cancel: &AtomicBool,
 ) -> Result<Checkpoint, TrainError> {
     config.check()?;
+    crate::memory::keep_freed();
     std::fs::create_dir_all(run_dir).map_err(TrainError::io(run_dir))?;
     let log = Log { path: run_dir.join("log.jsonl"), observer };
     Run::open(run_dir, config, sources, log, cancel)?.go()
