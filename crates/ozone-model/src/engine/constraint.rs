@@ -1,0 +1,226 @@
+//! What limits the next token of one sequence, beside its probabilities: grammars and the end of
+//! thinking.
+//!
+//! A grammar sleeps until its trigger was generated, rules until it is complete, and sleeps again:
+//! an answer may hold several calls. A token that completes a textual trigger and goes on must fit
+//! the grammar with the rest, or it is refused; so no token can jump over the start of a grammar.
+
+use llguidance::Matcher;
+use toktrie::SimpleVob;
+
+use super::{EngineError, ThinkingLimit, Trigger};
+
+/// The grammars of one sequence and where it is in them.
+pub(super) struct Constraint {
+    rules: Vec<(Trigger, Matcher)>,
+    state: State,
+    /// The latest bytes, as many as a textual trigger may need.
+    tail: Vec<u8>,
+    tail_bytes_max: usize,
+}
+
+#[expect(clippy::large_enum_variant, reason = "one per sequence, and never moved while large")]
+enum State {
+    Watching,
+    Inside {
+        rule: usize,
+        matcher: Matcher,
+    },
+    /// An `AtOnce` grammar has ended: so has the answer.
+    Complete,
+}
+
+/// What became of a drawn token.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Offer {
+    Accepted,
+    /// Draw another one.
+    Refused,
+}
+
+impl Constraint {
+    pub fn new(rules: Vec<(Trigger, Matcher)>) -> Constraint {
+        let text_len = |trigger: &Trigger| match trigger {
+            Trigger::Text(text) => text.len(),
+            Trigger::AtOnce | Trigger::Tokens(_) => 0,
+        };
+        let tail_bytes_max = rules.iter().map(|(trigger, _)| text_len(trigger)).max().unwrap_or(0);
+        let at_once = rules.iter().position(|(trigger, _)| *trigger == Trigger::AtOnce);
+        let state = match at_once {
+            Some(rule) => State::Inside { rule, matcher: rules[rule].1.deep_clone() },
+            None => State::Watching,
+        };
+        Constraint { rules, state, tail: Vec::new(), tail_bytes_max }
+    }
+
+    pub fn is_complete(&self) -> bool {
+        matches!(self.state, State::Complete)
+    }
+
+    /// The tokens that may follow, where a grammar rules.
+    pub fn mask(&mut self) -> Result<Option<SimpleVob>, EngineError> {
+        let State::Inside { matcher, .. } = &mut self.state else { return Ok(None) };
+        match matcher.compute_mask() {
+            Ok(mask) if mask.is_zero() => Err(EngineError::DeadEnd("the grammar allows none")),
+            Ok(mask) => Ok(Some(mask)),
+            Err(error) => Err(EngineError::Grammar(error.to_string())),
+        }
+    }
+
+    /// Takes a token that was drawn. `before` are the tokens generated so far.
+    pub fn offer(&mut self, before: &[u32], id: u32, bytes: &[u8]) -> Result<Offer, EngineError> {
+        match &mut self.state {
+            State::Complete => Ok(Offer::Refused),
+            State::Inside { .. } => self.consume(id, bytes).map(|()| Offer::Accepted),
+            State::Watching if self.rules.is_empty() => Ok(Offer::Accepted),
+            State::Watching => Ok(self.watch(before, id, bytes)),
+        }
+    }
+
+    fn consume(&mut self, id: u32, bytes: &[u8]) -> Result<(), EngineError> {
+        let State::Inside { rule, matcher } = &mut self.state else { return Ok(()) };
+        matcher.consume_token(id).map_err(|error| EngineError::Grammar(error.to_string()))?;
+        if matcher.is_stopped() {
+            let at_once = self.rules[*rule].0 == Trigger::AtOnce;
+            self.state = if at_once { State::Complete } else { State::Watching };
+            self.tail.clear();
+        } else {
+            self.remember(bytes);
+        }
+        Ok(())
+    }
+
+    fn watch(&mut self, before: &[u32], id: u32, bytes: &[u8]) -> Offer {
+        for rule in 0..self.rules.len() {
+            let (trigger, fresh) = &self.rules[rule];
+            let entered = match trigger {
+                Trigger::AtOnce => None,
+                Trigger::Tokens(ids) => match ids.split_last() {
+                    Some((last, rest)) if *last == id && before.ends_with(rest) => {
+                        Some(Ok(fresh.deep_clone()))
+                    }
+                    _ => None,
+                },
+                Trigger::Text(text) => {
+                    let beyond = self.beyond_trigger(text.as_bytes(), bytes);
+                    beyond.map(|beyond| start_with(fresh, &beyond))
+                }
+            };
+            match entered {
+                None => {}
+                Some(Ok(matcher)) => {
+                    self.tail.clear();
+                    self.state = State::Inside { rule, matcher };
+                    return Offer::Accepted;
+                }
+                Some(Err(())) => return Offer::Refused,
+            }
+        }
+        self.remember(bytes);
+        Offer::Accepted
+    }
+
+    /// If `bytes` complete the trigger: what follows it.
+    fn beyond_trigger(&self, trigger: &[u8], bytes: &[u8]) -> Option<Vec<u8>> {
+        if trigger.is_empty() {
+            return None;
+        }
+        let text = [&self.tail, bytes].concat();
+        let at = text.windows(trigger.len()).position(|window| window == trigger)?;
+        let end = at + trigger.len();
+        (end > self.tail.len()).then(|| text[end..].to_vec())
+    }
+
+    fn remember(&mut self, bytes: &[u8]) {
+        if self.tail_bytes_max == 0 {
+            return;
+        }
+        self.tail.extend_from_slice(bytes);
+        let surplus = self.tail.len().saturating_sub(self.tail_bytes_max);
+        self.tail.drain(..surplus);
+    }
+
+    /// Tokens that must follow: there is no other way on in the grammar.
+    pub fn forced(&mut self) -> Vec<u32> {
+        match &mut self.state {
+            State::Inside { matcher, .. } => matcher.compute_ff_tokens(),
+            State::Watching | State::Complete => Vec::new(),
+        }
+    }
+}
+
+/// A matcher that has read `bytes` already.
+fn start_with(fresh: &Matcher, bytes: &[u8]) -> Result<Matcher, ()> {
+    let mut matcher = fresh.deep_clone();
+    if bytes.is_empty() {
+        return Ok(matcher);
+    }
+    let env = matcher.tok_env().map_err(|_| ())?;
+    let ids = env.tok_trie().greedy_tokenize(bytes);
+    match matcher.try_consume_tokens(&ids) {
+        Ok(consumed) if consumed == ids.len() && !matcher.is_stopped() => Ok(matcher),
+        Ok(_) | Err(_) => Err(()),
+    }
+}
+
+/// Counts the tokens of thinking and ends it at its limit.
+pub(super) struct Thinking {
+    limit: Option<ThinkingLimit>,
+    phase: Phase,
+    tokens: u32,
+}
+
+#[derive(PartialEq, Eq)]
+enum Phase {
+    Thinking,
+    NotThinking,
+}
+
+/// The logit that the end tag has gained at the limit: enough for any but the firmest will.
+const END_BIAS_MAX: f32 = 8.0;
+
+impl Thinking {
+    pub fn new(limit: Option<ThinkingLimit>) -> Thinking {
+        let opened = limit.as_ref().is_some_and(|limit| limit.start.is_none());
+        let phase = if opened { Phase::Thinking } else { Phase::NotThinking };
+        Thinking { limit, phase, tokens: 0 }
+    }
+
+    /// Notes that the last of `generated` was generated.
+    pub fn accept(&mut self, generated: &[u32]) {
+        let Some(limit) = &self.limit else { return };
+        match self.phase {
+            Phase::Thinking => {
+                self.tokens += 1;
+                if generated.ends_with(&limit.end) {
+                    self.phase = Phase::NotThinking;
+                }
+            }
+            Phase::NotThinking => {
+                let starts = limit.start.as_ref();
+                if starts.is_some_and(|start| !start.is_empty() && generated.ends_with(start)) {
+                    self.phase = Phase::Thinking;
+                }
+            }
+        }
+    }
+
+    /// The tokens to write by force now, if the limit is reached.
+    pub fn forced(&self) -> Option<Vec<u32>> {
+        let limit = self.limit.as_ref()?;
+        let over = self.phase == Phase::Thinking && self.tokens >= limit.tokens_max;
+        over.then(|| [&limit.farewell[..], &limit.end].concat())
+    }
+
+    /// What makes the end likelier as the limit comes near.
+    pub fn bias(&self) -> Option<(u32, f32)> {
+        let limit = self.limit.as_ref()?;
+        let eighth = (limit.tokens_max / 8).max(1);
+        let into = self.tokens.checked_sub(limit.tokens_max.saturating_sub(eighth))?;
+        if self.phase == Phase::NotThinking || into == 0 {
+            return None;
+        }
+        let share = (into as f32 / eighth as f32).min(1.0);
+        limit.end.first().map(|id| (*id, share * END_BIAS_MAX))
+    }
+}

@@ -1,0 +1,1021 @@
+//! The engine thread: who is computed next, and where its KV lives.
+//!
+//! A sequence is a list of tokens, and its slot holds how many of them are in the KV cache. The
+//! rest is to be fed; when the last one was fed, the next is drawn. So a long prompt, a decode
+//! step, tokens that a grammar forces and a sequence that had to make room are one case.
+//!
+//! Cells are counted here as llama.cpp counts them: a cell may belong to several sequences (a
+//! shared prefix, a fork) and is free when the last of them lets go.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc as std_mpsc;
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+
+use super::constraint::{Constraint, Offer, Thinking};
+use super::disk::{self, Disk};
+use super::llama::{Context, DecodeFailure};
+use super::sampling::{Constraints, Picked, Sampler};
+use super::threads::Threads;
+use super::{
+    EngineError, EngineOptions, EngineUsage, FORCED_TOKENS_MAX, FinishReason, GenerateRequest,
+    Generated, Shared, Token, Vocab, common_prefix, threads_max,
+};
+
+/// A sequence is fed only while its reader leaves this much room for events.
+const EVENTS_ROOM_MIN: usize = FORCED_TOKENS_MAX + 32;
+/// Tokens that a grammar may force in one step.
+const GRAMMAR_FORCED_MAX: usize = 16;
+/// Drawn tokens that may be refused in one step before the answer fails.
+const REFUSED_MAX: usize = 64;
+/// A request waits for a running prefill that shares at least this many tokens more.
+const WORTH_WAITING_TOKENS: usize = 32;
+
+pub(super) enum Command {
+    Generate(Box<Run>),
+    Release(String),
+    /// Somebody reads again, or has gone.
+    Wake,
+    Shutdown,
+}
+
+type Events = mpsc::Sender<Result<Generated, EngineError>>;
+
+/// One of the answers to a request.
+pub(super) struct Child {
+    pub seed: u64,
+    pub events: Events,
+    pub paused: Arc<AtomicBool>,
+    pub constraint: Constraint,
+}
+
+/// An answer on its way.
+pub(super) struct Run {
+    request: Arc<GenerateRequest>,
+    /// When it came: the oldest goes first.
+    order: u64,
+    /// Prompt and answer.
+    tokens: Vec<u32>,
+    prompt_len: usize,
+    me: Child,
+    /// Answers that begin where this one's prompt ends.
+    children: Vec<Child>,
+    sampler: Sampler,
+    thinking: Thinking,
+    started: bool,
+    usage: EngineUsage,
+}
+
+impl Run {
+    /// `children` must not be empty; the first one computes the prompt for all.
+    pub fn new(mut request: GenerateRequest, mut children: Vec<Child>) -> Run {
+        let me = children.remove(0);
+        let tokens = std::mem::take(&mut request.prompt);
+        Run::with(Arc::new(request), tokens, me, children)
+    }
+
+    fn with(
+        request: Arc<GenerateRequest>,
+        tokens: Vec<u32>,
+        me: Child,
+        children: Vec<Child>,
+    ) -> Run {
+        let mut sampling = request.sampling.clone();
+        sampling.seed = me.seed;
+        let prompt_len = tokens.len();
+        let usage = EngineUsage { prompt_tokens: prompt_len as u32, ..EngineUsage::default() };
+        Run {
+            sampler: Sampler::new(sampling, request.logprobs),
+            thinking: Thinking::new(request.thinking.clone()),
+            request,
+            order: 0,
+            tokens,
+            prompt_len,
+            me,
+            children,
+            started: false,
+            usage,
+        }
+    }
+
+    fn is_decoding(&self) -> bool {
+        self.started
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.me.events.is_closed()
+    }
+
+    /// Whether the reader keeps up. Where not, it will send `Wake`.
+    fn is_read(&self) -> bool {
+        if self.me.events.capacity() >= EVENTS_ROOM_MIN {
+            return true;
+        }
+        self.me.paused.store(true, Ordering::Release);
+        // It may have read between the look and the note.
+        self.me.events.capacity() >= EVENTS_ROOM_MIN
+    }
+
+    fn send(&self, event: Result<Generated, EngineError>) {
+        // A closed channel is found at the next step; a full one cannot be, see `is_read`.
+        let _ = self.me.events.try_send(event);
+    }
+
+    fn start(&mut self) {
+        self.started = true;
+        self.send(Ok(Generated::Started {
+            prompt_tokens: self.usage.prompt_tokens,
+            cached_tokens: self.usage.cached_tokens,
+            prefilled_tokens: self.usage.prefilled_tokens,
+        }));
+    }
+
+    /// Draws what follows the last token, from its logits.
+    fn advance(
+        &mut self,
+        logits: &[f32],
+        vocab: &Vocab,
+        context_tokens: usize,
+    ) -> Result<Option<FinishReason>, EngineError> {
+        if let Some(ids) = self.thinking.forced() {
+            return self.write_by_force(&ids, vocab, context_tokens);
+        }
+        let picked = self.pick(logits, vocab)?;
+        if let Some(reason) = self.push(picked, false, vocab, context_tokens) {
+            return Ok(Some(reason));
+        }
+        let mut ids = self.me.constraint.forced();
+        ids.truncate(GRAMMAR_FORCED_MAX);
+        self.write_by_force(&ids, vocab, context_tokens)
+    }
+
+    fn write_by_force(
+        &mut self,
+        ids: &[u32],
+        vocab: &Vocab,
+        context_tokens: usize,
+    ) -> Result<Option<FinishReason>, EngineError> {
+        for &id in ids {
+            let before = &self.tokens[self.prompt_len..];
+            if self.me.constraint.offer(before, id, vocab.decode_bytes(id))? == Offer::Refused {
+                break;
+            }
+            let picked = Picked { id, logprob: None, top: Vec::new() };
+            if let Some(reason) = self.push(picked, true, vocab, context_tokens) {
+                return Ok(Some(reason));
+            }
+        }
+        Ok(None)
+    }
+
+    fn pick(&mut self, logits: &[f32], vocab: &Vocab) -> Result<Picked, EngineError> {
+        let mask = self.me.constraint.mask()?;
+        let bias = self.thinking.bias();
+        let mut refused = Vec::new();
+        loop {
+            let ban = [&self.request.ban[..], &refused].concat();
+            let constraints = Constraints { mask: mask.as_ref(), ban: &ban, bias: bias.as_slice() };
+            let picked = self
+                .sampler
+                .pick(logits, &constraints)
+                .ok_or(EngineError::DeadEnd("the model gives every token no chance"))?;
+            let bytes = vocab.decode_bytes(picked.id);
+            let before = &self.tokens[self.prompt_len..];
+            match self.me.constraint.offer(before, picked.id, bytes)? {
+                Offer::Accepted => return Ok(picked),
+                Offer::Refused if refused.len() < REFUSED_MAX => refused.push(picked.id),
+                Offer::Refused => {
+                    return Err(EngineError::DeadEnd("the grammar refuses what the model wants"));
+                }
+            }
+        }
+    }
+
+    /// Adds a token to the answer and reports it.
+    fn push(
+        &mut self,
+        picked: Picked,
+        forced: bool,
+        vocab: &Vocab,
+        context_tokens: usize,
+    ) -> Option<FinishReason> {
+        let id = picked.id;
+        self.tokens.push(id);
+        self.usage.generated_tokens += 1;
+        self.sampler.accept(id);
+        self.thinking.accept(&self.tokens[self.prompt_len..]);
+        self.send(Ok(Generated::Token(Token {
+            id,
+            bytes: vocab.decode_bytes(id).to_vec(),
+            is_special: vocab.is_special(id),
+            forced,
+            logprob: picked.logprob,
+            top_logprobs: picked.top,
+        })));
+        if vocab.is_end_of_generation(id) {
+            Some(FinishReason::EndOfGeneration)
+        } else if self.request.stop_ids.contains(&id) {
+            Some(FinishReason::Stop)
+        } else if self.me.constraint.is_complete() {
+            Some(FinishReason::GrammarComplete)
+        } else if self.usage.generated_tokens >= self.request.max_tokens {
+            Some(FinishReason::Length)
+        } else if self.tokens.len() >= context_tokens {
+            Some(FinishReason::ContextFull)
+        } else {
+            None
+        }
+    }
+}
+
+/// A place in the context; its index is llama.cpp's sequence id.
+struct Slot {
+    /// The tokens in the KV cache, and the cell of each.
+    tokens: Vec<u32>,
+    cells: Vec<u32>,
+    role: Role,
+    last_used: u64,
+}
+
+enum Role {
+    /// Nobody's. Its tokens may still serve a later prompt.
+    Resident {
+        /// Kept for this conversation's next turn.
+        hold: Option<String>,
+        /// Tokens of the finished answer that are still to be fed.
+        flush: Vec<u32>,
+    },
+    Active(Box<Run>),
+}
+
+impl Slot {
+    fn run(&self) -> Option<&Run> {
+        match &self.role {
+            Role::Active(run) => Some(run),
+            Role::Resident { .. } => None,
+        }
+    }
+
+    fn is_held(&self) -> bool {
+        matches!(&self.role, Role::Resident { hold: Some(_), .. })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.tokens.is_empty() && matches!(self.role, Role::Resident { hold: None, .. })
+    }
+}
+
+/// Which cells of the KV cache are in use, and by how many sequences.
+struct Cells {
+    users: Vec<u16>,
+    free: Vec<u32>,
+}
+
+impl Cells {
+    fn new(count: u32) -> Cells {
+        Cells { users: vec![0; count as usize], free: (0..count).rev().collect() }
+    }
+
+    fn used(&self) -> usize {
+        self.users.len() - self.free.len()
+    }
+
+    fn take(&mut self) -> Option<u32> {
+        let cell = self.free.pop()?;
+        self.users[cell as usize] = 1;
+        Some(cell)
+    }
+
+    fn share(&mut self, cells: &[u32]) {
+        for &cell in cells {
+            self.users[cell as usize] += 1;
+        }
+    }
+
+    fn release(&mut self, cells: impl IntoIterator<Item = u32>) {
+        for cell in cells {
+            let users = &mut self.users[cell as usize];
+            *users -= 1;
+            if *users == 0 {
+                self.free.push(cell);
+            }
+        }
+    }
+
+    fn unshared(&self, cells: &[u32]) -> usize {
+        cells.iter().filter(|cell| self.users[**cell as usize] == 1).count()
+    }
+}
+
+/// What a batch holds of one slot.
+struct Feed {
+    slot: usize,
+    tokens: Vec<u32>,
+    cells: Vec<u32>,
+    /// The row of logits that belongs to the last token.
+    row: Option<usize>,
+}
+
+pub(super) struct Worker {
+    context: Context,
+    vocab: Arc<Vocab>,
+    /// The memory cannot go back to an earlier token.
+    recurrent: bool,
+    options: EngineOptions,
+    shared: Arc<Shared>,
+    commands: std_mpsc::Receiver<Command>,
+    disk: Option<Disk>,
+    slots: Vec<Slot>,
+    cells: Cells,
+    waiting: VecDeque<Box<Run>>,
+    clock: u64,
+    threads: Threads,
+    shutdown: bool,
+}
+
+impl Worker {
+    pub fn new(
+        context: Context,
+        vocab: Arc<Vocab>,
+        recurrent: bool,
+        options: EngineOptions,
+        shared: Arc<Shared>,
+        commands: std_mpsc::Receiver<Command>,
+        disk: Option<Disk>,
+    ) -> Worker {
+        let threads = match options.threads {
+            Some(threads) => Threads::fixed(threads),
+            None => Threads::adapted(threads_max(&options)),
+        };
+        let slots = (0..super::slots(&options)).map(|_| Slot {
+            tokens: Vec::new(),
+            cells: Vec::new(),
+            role: Role::Resident { hold: None, flush: Vec::new() },
+            last_used: 0,
+        });
+        let cells = Cells::new(context.cells().min(options.cells));
+        set(&shared.counters.cells, cells.users.len() as u64);
+        Worker {
+            slots: slots.collect(),
+            cells,
+            threads,
+            context,
+            vocab,
+            recurrent,
+            options,
+            shared,
+            commands,
+            disk,
+            waiting: VecDeque::new(),
+            clock: 0,
+            shutdown: false,
+        }
+    }
+
+    /// Works until the engine is dropped. A panic ends all streams with an error.
+    pub fn run(mut self) {
+        let waiting = Arc::clone(&self.shared);
+        let outcome = catch_unwind(AssertUnwindSafe(move || {
+            self.work();
+            self.end();
+        }));
+        if outcome.is_err() {
+            tracing::error!("the engine thread has failed; its model must be loaded again");
+        }
+        waiting.waiting.store(0, Ordering::Relaxed);
+    }
+
+    fn work(&mut self) {
+        let mut progress = true;
+        while !self.shutdown {
+            if !progress {
+                match self.commands.recv() {
+                    Ok(command) => self.obey(command),
+                    Err(_) => return,
+                }
+            }
+            while let Ok(command) = self.commands.try_recv() {
+                self.obey(command);
+            }
+            self.drop_cancelled();
+            // A finished answer's last token goes first, so that its next turn finds it.
+            let admitted = !self.has_flush() && self.admit();
+            let stepped = !self.shutdown && self.step();
+            progress = admitted || stepped;
+            self.publish();
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Generate(mut run) => {
+                self.clock += 1;
+                run.order = self.clock;
+                self.waiting.push_back(run);
+            }
+            Command::Release(key) => {
+                for slot in &mut self.slots {
+                    if let Role::Resident { hold, .. } = &mut slot.role
+                        && hold.as_ref() == Some(&key)
+                    {
+                        *hold = None;
+                    }
+                }
+            }
+            Command::Wake => {}
+            Command::Shutdown => self.shutdown = true,
+        }
+    }
+
+    /// Tells everybody who still waits, and keeps what is worth keeping.
+    fn end(&mut self) {
+        let reason = FinishReason::Cancelled;
+        for run in &self.waiting {
+            run.send(Ok(Generated::Finished { reason, usage: run.usage }));
+        }
+        for slot in &self.slots {
+            if let Some(run) = slot.run() {
+                run.send(Ok(Generated::Finished { reason, usage: run.usage }));
+            }
+        }
+        for index in 0..self.slots.len() {
+            self.save_cold(index);
+        }
+    }
+
+    fn publish(&self) {
+        let counters = &self.shared.counters;
+        set(&counters.cells_used, self.cells.used() as u64);
+        set(&counters.sequences_active, self.active() as u64);
+        let resident =
+            self.slots.iter().filter(|slot| slot.run().is_none() && !slot.tokens.is_empty());
+        set(&counters.sequences_resident, resident.count() as u64);
+    }
+
+    fn active(&self) -> usize {
+        self.slots.iter().filter(|slot| slot.run().is_some()).count()
+    }
+
+    fn has_flush(&self) -> bool {
+        self.slots
+            .iter()
+            .any(|slot| matches!(&slot.role, Role::Resident { flush, .. } if !flush.is_empty()))
+    }
+
+    fn left_waiting_line(&self, places: usize) {
+        let waiting = &self.shared.waiting;
+        let _ = waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
+            Some(now.saturating_sub(places))
+        });
+    }
+
+    // --- Cancelling
+
+    fn drop_cancelled(&mut self) {
+        let mut gone = 0;
+        for run in &mut self.waiting {
+            gone += promote(run);
+        }
+        let before = self.waiting.len();
+        self.waiting.retain(|run| !run.is_cancelled());
+        gone += before - self.waiting.len();
+        for index in 0..self.slots.len() {
+            if let Role::Active(run) = &mut self.slots[index].role {
+                gone += promote(run);
+                if run.is_cancelled() {
+                    self.retire(index, None, Vec::new());
+                }
+            }
+        }
+        if gone > 0 {
+            self.left_waiting_line(gone);
+        }
+    }
+
+    /// An active slot becomes a resident one.
+    fn retire(&mut self, index: usize, hold: Option<String>, flush: Vec<u32>) -> Option<Box<Run>> {
+        self.clock += 1;
+        let slot = &mut self.slots[index];
+        slot.last_used = self.clock;
+        match std::mem::replace(&mut slot.role, Role::Resident { hold, flush }) {
+            Role::Active(run) => Some(run),
+            Role::Resident { .. } => None,
+        }
+    }
+
+    // --- Admission
+
+    /// Gives waiting requests a slot, oldest first. True if one got it.
+    fn admit(&mut self) -> bool {
+        let mut admitted = false;
+        while self.active() < self.options.sequences_max as usize {
+            let Some(run) = self.waiting.pop_front() else { break };
+            match self.place(run) {
+                Ok(()) => admitted = true,
+                Err(run) => {
+                    self.waiting.push_front(run);
+                    break;
+                }
+            }
+        }
+        admitted
+    }
+
+    /// Finds the slot that saves most of the work. `Err`: not now.
+    fn place(&mut self, mut run: Box<Run>) -> Result<(), Box<Run>> {
+        let (mut source, mut shared) = self.best_source(&run.tokens);
+        if self.is_being_computed(&run.tokens, shared) {
+            return Err(run);
+        }
+        if let Some(index) = self.restore_cold(&run.tokens, shared) {
+            shared = common_prefix(&self.slots[index].tokens, &run.tokens);
+            source = Some(index);
+        }
+        // The last token is always fed: its logits are needed.
+        let mut reuse = shared.min(run.tokens.len() - 1);
+        if self.active() > 0 && run.tokens.len() - reuse + 1 > self.available(source) {
+            return Err(run);
+        }
+        let Some(index) = self.choose_slot(source, shared, run.request.hold.as_ref()) else {
+            return Err(run);
+        };
+        match source {
+            Some(source) if source != index => self.share(source, index, reuse),
+            Some(_) => {
+                if self.slots[index].tokens.len() > reuse && !self.truncate(index, reuse) {
+                    reuse = 0;
+                }
+            }
+            None => reuse = 0,
+        }
+        reuse = reuse.min(self.slots[index].tokens.len());
+        if !run.started {
+            run.usage.cached_tokens = reuse as u32;
+            add(&self.shared.counters.cached_tokens, reuse as u64);
+        }
+        self.clock += 1;
+        self.slots[index].last_used = self.clock;
+        self.slots[index].role = Role::Active(run);
+        self.left_waiting_line(1);
+        Ok(())
+    }
+
+    /// The slot whose tokens have the longest common beginning with `tokens`.
+    fn best_source(&self, tokens: &[u32]) -> (Option<usize>, usize) {
+        let mut best = (None, 0);
+        for (index, slot) in self.slots.iter().enumerate() {
+            let shared = common_prefix(&slot.tokens, tokens);
+            // Such a memory can only go on where it is.
+            let usable = !self.recurrent
+                || (shared == slot.tokens.len() && shared < tokens.len() && slot.run().is_none());
+            if usable && shared > best.1 {
+                best = (Some(index), shared);
+            }
+        }
+        best
+    }
+
+    /// Whether a running prefill will soon hold clearly more of `tokens` than `shared`.
+    fn is_being_computed(&self, tokens: &[u32], shared: usize) -> bool {
+        !self.recurrent
+            && self.slots.iter().filter_map(Slot::run).any(|run| {
+                !run.started && common_prefix(&run.tokens, tokens) >= shared + WORTH_WAITING_TOKENS
+            })
+    }
+
+    /// Cells that are free or can be made free without the source.
+    fn available(&self, source: Option<usize>) -> usize {
+        let evictable = self
+            .slots
+            .iter()
+            .enumerate()
+            .filter(|(index, slot)| Some(*index) != source && slot.run().is_none());
+        let evictable: usize = evictable.map(|(_, slot)| self.cells.unshared(&slot.cells)).sum();
+        self.cells.free.len() + evictable
+    }
+
+    /// The source itself where nothing is lost by going on in it, else an empty or old slot.
+    fn choose_slot(
+        &mut self,
+        source: Option<usize>,
+        shared: usize,
+        hold: Option<&String>,
+    ) -> Option<usize> {
+        if let Some(index) = source
+            && let Role::Resident { hold: held, .. } = &self.slots[index].role
+        {
+            let extends = shared == self.slots[index].tokens.len();
+            let own = held.is_some() && held.as_ref() == hold;
+            if own || (extends && held.is_none()) || self.recurrent {
+                return Some(index);
+            }
+        }
+        if let Some(index) = self.slots.iter().position(Slot::is_empty) {
+            return Some(index);
+        }
+        let index = self.oldest_resident(source).or(source)?;
+        if self.slots[index].run().is_some() {
+            return None;
+        }
+        if Some(index) != source {
+            self.evict(index);
+        }
+        Some(index)
+    }
+
+    /// The resident slot to give up first: the least recently used, held ones last.
+    fn oldest_resident(&self, except: Option<usize>) -> Option<usize> {
+        let residents = self.slots.iter().enumerate().filter(|(index, slot)| {
+            Some(*index) != except && slot.run().is_none() && !slot.tokens.is_empty()
+        });
+        residents.min_by_key(|(_, slot)| (slot.is_held(), slot.last_used)).map(|(index, _)| index)
+    }
+
+    // --- The KV cache
+
+    /// Lets the empty slot `target` begin with `tokens` tokens of `source`.
+    fn share(&mut self, source: usize, target: usize, tokens: usize) {
+        self.context.share(source as i32, target as i32, tokens as u32);
+        let prefix = self.slots[source].tokens[..tokens].to_vec();
+        let cells = self.slots[source].cells[..tokens].to_vec();
+        self.cells.share(&cells);
+        self.slots[target].tokens = prefix;
+        self.slots[target].cells = cells;
+    }
+
+    /// Forgets all but the first `keep` tokens. False where all had to be forgotten.
+    fn truncate(&mut self, index: usize, keep: usize) -> bool {
+        let kept = self.context.truncate(index as i32, keep as u32);
+        let keep = if kept { keep } else { 0 };
+        if !kept {
+            self.context.truncate(index as i32, 0);
+        }
+        let slot = &mut self.slots[index];
+        slot.tokens.truncate(keep);
+        self.cells.release(slot.cells.drain(keep..));
+        kept
+    }
+
+    fn evict(&mut self, index: usize) {
+        self.save_cold(index);
+        self.truncate(index, 0);
+        self.slots[index].role = Role::Resident { hold: None, flush: Vec::new() };
+        add(&self.shared.counters.evictions, 1);
+    }
+
+    /// Makes `count` cells free. False where not even the oldest residents give enough.
+    fn make_room(&mut self, count: usize) -> bool {
+        while self.cells.free.len() < count {
+            match self.oldest_resident(None) {
+                Some(index) => self.evict(index),
+                None => return false,
+            }
+        }
+        true
+    }
+
+    fn save_cold(&mut self, index: usize) {
+        let slot = &self.slots[index];
+        let Some(disk) = &mut self.disk else { return };
+        if slot.tokens.len() < disk::TOKENS_MIN || disk.contains(&slot.tokens) {
+            return;
+        }
+        if let Some(state) = self.context.save(index as i32) {
+            disk.write(&slot.tokens, &state);
+            add(&self.shared.counters.cold_saved, 1);
+        }
+    }
+
+    /// Brings a cold prefix back where it holds clearly more than the warm ones.
+    fn restore_cold(&mut self, tokens: &[u32], shared: usize) -> Option<usize> {
+        let disk = self.disk.as_ref()?;
+        let (entry, cold) = disk.longest_prefix(tokens)?;
+        let count = disk.tokens(entry).len();
+        if cold < shared + WORTH_WAITING_TOKENS || (self.recurrent && cold != count) {
+            return None;
+        }
+        if count > self.cells.users.len() || !self.make_room(count) {
+            return None;
+        }
+        let index = self.slots.iter().position(Slot::is_empty)?;
+        let stored = self.disk.as_ref()?.tokens(entry).to_vec();
+        let state = self.disk.as_mut()?.read(entry)?;
+        if !self.context.restore(index as i32, &state) {
+            self.context.truncate(index as i32, 0);
+            return None;
+        }
+        let cells: Vec<u32> = (0..count).filter_map(|_| self.cells.take()).collect();
+        self.slots[index].cells = cells;
+        self.slots[index].tokens = stored;
+        add(&self.shared.counters.cold_restored, 1);
+        Some(index)
+    }
+
+    // --- One step
+
+    /// Feeds one batch and draws from it. False where there was nothing to feed.
+    fn step(&mut self) -> bool {
+        let feeds = self.plan();
+        if feeds.is_empty() {
+            return self.resolve_shortage();
+        }
+        let rows = self.context.batch_len();
+        let threads = self.threads.threads(rows);
+        self.context.set_threads(threads);
+        set(&self.shared.counters.threads, u64::from(threads));
+        let begun = Instant::now();
+        let outcome = self.context.decode();
+        self.threads.record(rows, begun.elapsed());
+        add(&self.shared.counters.steps, 1);
+        match outcome {
+            Ok(()) => self.take_in(feeds),
+            Err(failure) => self.give_up(feeds, failure),
+        }
+        true
+    }
+
+    /// Fills the batch: decoding sequences first, then prompts, each oldest first.
+    fn plan(&mut self) -> Vec<Feed> {
+        self.context.clear_batch();
+        let mut feeds = Vec::new();
+        for index in 0..self.slots.len() {
+            self.plan_flush(index, &mut feeds);
+        }
+        let mut order: Vec<usize> = (0..self.slots.len())
+            .filter(|index| self.slots[*index].run().is_some_and(Run::is_read))
+            .collect();
+        order.sort_by_key(|index| self.slots[*index].run().map(|run| run.order));
+        let (decoding, prefilling): (Vec<usize>, Vec<usize>) =
+            order.into_iter().partition(|i| self.slots[*i].run().is_some_and(Run::is_decoding));
+        for index in decoding {
+            self.plan_run(index, usize::MAX, &mut feeds);
+        }
+        let mut budget = match feeds.is_empty() {
+            true => self.options.batch_tokens as usize,
+            false => self.options.prefill_beside_decode_tokens as usize,
+        };
+        for index in prefilling {
+            budget -= self.plan_run(index, budget, &mut feeds);
+        }
+        feeds
+    }
+
+    /// Adds up to `limit` unfed tokens of an active slot to the batch. Returns how many.
+    fn plan_run(&mut self, index: usize, limit: usize, feeds: &mut Vec<Feed>) -> usize {
+        let slot = &self.slots[index];
+        let Some(run) = slot.run() else { return 0 };
+        let fed = slot.tokens.len();
+        let unfed = run.tokens.len() - fed;
+        let mut count = unfed.min(limit).min(self.context.batch_room());
+        if !self.make_room(count) {
+            count = count.min(self.cells.free.len());
+        }
+        if count == 0 {
+            return 0;
+        }
+        let Some(run) = self.slots[index].run() else { return 0 };
+        let tokens = run.tokens[fed..fed + count].to_vec();
+        self.push_feed(index, tokens, count == unfed, feeds);
+        count
+    }
+
+    fn plan_flush(&mut self, index: usize, feeds: &mut Vec<Feed>) {
+        let room = self.context.batch_room();
+        let Role::Resident { flush, .. } = &mut self.slots[index].role else { return };
+        if flush.is_empty() {
+            return;
+        }
+        let tokens = std::mem::take(flush);
+        // Only a convenience for the next turn: without room it is left.
+        if tokens.len() <= room && tokens.len() <= self.cells.free.len() {
+            add(&self.shared.counters.flushed_tokens, tokens.len() as u64);
+            self.push_feed(index, tokens, false, feeds);
+        }
+    }
+
+    fn push_feed(&mut self, slot: usize, tokens: Vec<u32>, draws: bool, feeds: &mut Vec<Feed>) {
+        let start = self.slots[slot].tokens.len();
+        let mut cells = Vec::with_capacity(tokens.len());
+        for (i, token) in tokens.iter().enumerate() {
+            let wants_logits = draws && i + 1 == tokens.len();
+            self.context.push(*token, (start + i) as u32, slot as i32, wants_logits);
+            cells.extend(self.cells.take());
+        }
+        let row = draws.then(|| self.context.batch_len() - 1);
+        feeds.push(Feed { slot, tokens, cells, row });
+    }
+
+    /// Nothing could be fed: the youngest sequence makes room, or the only one is at its end.
+    fn resolve_shortage(&mut self) -> bool {
+        let ready = |slot: &Slot| slot.run().is_some_and(Run::is_read);
+        let stuck: Vec<usize> =
+            (0..self.slots.len()).filter(|index| ready(&self.slots[*index])).collect();
+        let youngest = stuck.iter().copied().max_by_key(|i| self.slots[*i].run().map(|r| r.order));
+        let Some(index) = youngest else { return false };
+        if stuck.len() == 1 {
+            self.finish(index, FinishReason::ContextFull);
+        } else {
+            self.preempt(index);
+        }
+        true
+    }
+
+    /// Puts a sequence back into the waiting line; its KV may be given to others.
+    fn preempt(&mut self, index: usize) {
+        if let Some(run) = self.retire(index, None, Vec::new()) {
+            self.shared.waiting.fetch_add(1, Ordering::Relaxed);
+            self.waiting.push_front(run);
+            add(&self.shared.counters.preemptions, 1);
+        }
+    }
+
+    /// The batch was computed: note it, and draw the next tokens.
+    fn take_in(&mut self, feeds: Vec<Feed>) {
+        let mut rows = Vec::new();
+        for feed in feeds {
+            let count = feed.tokens.len();
+            let slot = &mut self.slots[feed.slot];
+            slot.tokens.extend(feed.tokens);
+            slot.cells.extend(feed.cells);
+            if let Role::Active(run) = &mut slot.role
+                && !run.started
+            {
+                run.usage.prefilled_tokens += count as u32;
+                add(&self.shared.counters.prefilled_tokens, count as u64);
+            }
+            rows.extend(feed.row.map(|row| (feed.slot, row)));
+        }
+        for (index, row) in rows {
+            let mut indices = vec![index];
+            if let Role::Active(run) = &mut self.slots[index].role
+                && !run.started
+            {
+                run.start();
+                let children = std::mem::take(&mut run.children);
+                if !children.is_empty() {
+                    indices.extend(self.fork(index, children));
+                }
+            }
+            for index in indices {
+                self.draw(index, row);
+            }
+        }
+    }
+
+    /// Gives each child a slot that shares the parent's prompt. Those without one wait.
+    fn fork(&mut self, parent: usize, children: Vec<Child>) -> Vec<usize> {
+        let begun = Instant::now();
+        let mut placed = Vec::new();
+        let mut left = Vec::new();
+        let places = self.options.sequences_max as usize;
+        let Some(run) = self.slots[parent].run() else { return placed };
+        let (request, order) = (Arc::clone(&run.request), run.order);
+        let prompt = run.tokens.clone();
+        for child in children {
+            let mut run =
+                Box::new(Run::with(Arc::clone(&request), prompt.clone(), child, Vec::new()));
+            run.order = order;
+            let slot = if self.active() < places { self.empty_slot(parent) } else { None };
+            match slot {
+                Some(index) if !self.recurrent => {
+                    self.share(parent, index, prompt.len());
+                    run.usage.cached_tokens = prompt.len() as u32;
+                    add(&self.shared.counters.cached_tokens, prompt.len() as u64);
+                    run.start();
+                    self.clock += 1;
+                    self.slots[index].last_used = self.clock;
+                    self.slots[index].role = Role::Active(run);
+                    placed.push(index);
+                }
+                _ => left.push(run),
+            }
+        }
+        set(&self.shared.counters.fork_last_ns, begun.elapsed().as_nanos() as u64);
+        add(&self.shared.counters.forks, placed.len() as u64);
+        self.left_waiting_line(placed.len());
+        for run in left.into_iter().rev() {
+            self.waiting.push_front(run);
+        }
+        placed
+    }
+
+    fn empty_slot(&mut self, except: usize) -> Option<usize> {
+        if let Some(index) = self.slots.iter().position(Slot::is_empty) {
+            return Some(index);
+        }
+        let index = self.oldest_resident(Some(except))?;
+        self.evict(index);
+        Some(index)
+    }
+
+    fn draw(&mut self, index: usize, row: usize) {
+        let Role::Active(run) = &mut self.slots[index].role else { return };
+        let before = run.usage.generated_tokens;
+        let outcome = match self.context.logits(row) {
+            Some(logits) => run.advance(logits, &self.vocab, self.options.context_tokens as usize),
+            None => Err(EngineError::DeadEnd("the step gave no logits")),
+        };
+        let generated = run.usage.generated_tokens - before;
+        add(&self.shared.counters.generated_tokens, u64::from(generated));
+        match outcome {
+            Ok(None) => {}
+            Ok(Some(reason)) => self.finish(index, reason),
+            Err(error) => self.fail(index, error),
+        }
+    }
+
+    fn finish(&mut self, index: usize, reason: FinishReason) {
+        let fed = self.slots[index].tokens.len();
+        let Some(run) = self.slots[index].run() else { return };
+        run.send(Ok(Generated::Finished { reason, usage: run.usage }));
+        let hold = run.request.hold.clone();
+        let flush = match hold {
+            Some(_) => run.tokens[fed.min(run.tokens.len())..].to_vec(),
+            None => Vec::new(),
+        };
+        if let Some(key) = &hold {
+            self.obey(Command::Release(key.clone()));
+        }
+        let orphans = self.retire(index, hold, flush).map(|run| run.children);
+        self.left_waiting_line(orphans.map_or(0, |children| children.len()));
+        self.limit_holds();
+    }
+
+    fn limit_holds(&mut self) {
+        let held = |slot: &&mut Slot| slot.is_held();
+        while self.slots.iter().filter(|slot| slot.is_held()).count() > self.options.holds_max {
+            let oldest = self.slots.iter_mut().filter(held).min_by_key(|slot| slot.last_used);
+            if let Some(slot) = oldest
+                && let Role::Resident { hold, .. } = &mut slot.role
+            {
+                *hold = None;
+            }
+        }
+    }
+
+    fn fail(&mut self, index: usize, error: EngineError) {
+        if let Some(run) = self.retire(index, None, Vec::new()) {
+            for child in &run.children {
+                let _ = child.events.try_send(Err(error.clone()));
+            }
+            self.left_waiting_line(run.children.len());
+            run.send(Err(error));
+        }
+    }
+
+    /// The batch was not computed.
+    fn give_up(&mut self, feeds: Vec<Feed>, failure: DecodeFailure) {
+        let slots: Vec<usize> = feeds.iter().map(|feed| feed.slot).collect();
+        for feed in feeds {
+            self.cells.release(feed.cells);
+            let keep = self.slots[feed.slot].tokens.len();
+            self.truncate(feed.slot, keep);
+        }
+        match failure {
+            // The engine is being dropped: `work` ends with the command that says so.
+            DecodeFailure::Aborted => self.shutdown = true,
+            DecodeFailure::NoRoom => {
+                // llama.cpp sees less room than we: make some, or the step cannot be repeated.
+                match self.oldest_resident(None) {
+                    Some(index) => self.evict(index),
+                    None => drop(self.resolve_shortage()),
+                }
+            }
+            DecodeFailure::Fatal(code) => {
+                for index in slots {
+                    self.fail(index, EngineError::Compute { code });
+                    self.truncate(index, 0);
+                }
+            }
+        }
+    }
+}
+
+/// Lets the next child that is still wanted take the place of a cancelled parent. Returns how many
+/// children have gone.
+fn promote(run: &mut Run) -> usize {
+    let before = run.children.len();
+    run.children.retain(|child| !child.events.is_closed());
+    let mut gone = before - run.children.len();
+    if run.is_cancelled() && !run.started && !run.children.is_empty() {
+        let child = run.children.remove(0);
+        let mut sampling = run.request.sampling.clone();
+        sampling.seed = child.seed;
+        run.sampler = Sampler::new(sampling, run.request.logprobs);
+        run.me = child;
+        gone += 1;
+    }
+    gone
+}
+
+fn set(counter: &AtomicU64, value: u64) {
+    counter.store(value, Ordering::Relaxed);
+}
+
+fn add(counter: &AtomicU64, value: u64) {
+    counter.fetch_add(value, Ordering::Relaxed);
+}
