@@ -142,10 +142,11 @@ impl std::fmt::Display for Amount {
 }
 
 /// A measure such as `12`, `3.5`, `0.75`: mostly whole, else with one or two decimals. `low` and
-/// `high` are whole; the result lies between them and is not 0.
+/// `high` are whole; the result lies between them, and is not 1 since its unit is a plural.
 pub(super) fn measure(rng: &mut Rng, low: i64, high: i64) -> String {
     let (a, b) = ((low.max(1) as f64).ln(), (high as f64).ln());
     let at = (a + (b - a) * rng.int(0, 1_000_000) as f64 / 1e6).exp();
+    let at = if at < 1.6 { at + 1.0 } else { at };
     match rng.below(10) {
         0..=5 => (at.round() as i64).clamp(low.max(1), high).to_string(),
         6..=8 => decimal(at, 1),
