@@ -10,6 +10,8 @@ pub mod checkpoint;
 mod error;
 mod example;
 pub mod export;
+mod fused;
+mod kernels;
 mod memory;
 pub mod model;
 pub mod optimizer;

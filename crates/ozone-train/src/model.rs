@@ -8,12 +8,16 @@
 //! Shape letters: B rows of a batch, T positions, D hidden, H query heads, K key heads,
 //! G = H / K, E head_dim, V vocabulary.
 
+use std::sync::Arc;
+
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation};
 use rand::SeedableRng;
 use rand::distr::Distribution;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
+use crate::fused;
+use crate::kernels::{AttentionShape, Turns};
 
 /// The shape, in `config.json`'s words.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -180,7 +184,7 @@ impl Weights {
             return Ok(Vec::new());
         }
         let device = Device::flex();
-        let network = Network::new(self, &device, Gradient::Off);
+        let network = Network::new(self, &device, Pass::Forward);
         let batch = Batch { rows: 1, width: ids.len(), ids: ids.to_vec(), targets: Vec::new() };
         let hidden = network.hidden(&batch, &device);
         let logits = to_vec(network.head(hidden));
@@ -190,9 +194,9 @@ impl Weights {
     /// Sum of the losses of `batch` in nats, and its gradients in the parameters' order.
     ///
     /// Gradients are of the sum times `scale`, so that the parts of a step can simply be added.
-    pub fn loss_and_gradients(&self, batch: &Batch, scale: f32) -> (f64, Vec<Vec<f32>>) {
+    pub fn loss_and_gradients(&self, batch: &Batch, scale: f32, pass: Pass) -> (f64, Vec<Vec<f32>>) {
         let device = Device::flex().autodiff();
-        let network = Network::new(self, &device, Gradient::On);
+        let network = Network::new(self, &device, pass);
         let loss = network.loss(batch, &device);
         let total = f64::from(to_vec(loss.clone().inner())[0]);
         let mut gradients = (loss * scale).backward();
@@ -202,7 +206,7 @@ impl Weights {
     /// Sum of the losses of `batch` in nats, and whether each target was the likeliest token.
     pub fn loss(&self, batch: &Batch) -> f64 {
         let device = Device::flex();
-        let network = Network::new(self, &device, Gradient::Off);
+        let network = Network::new(self, &device, Pass::Forward);
         f64::from(to_vec(network.loss(batch, &device))[0])
     }
 }
@@ -228,9 +232,15 @@ pub struct Batch {
     pub targets: Vec<(u32, u32)>,
 }
 
-enum Gradient {
-    On,
-    Off,
+/// How a pass is computed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Pass {
+    /// Forward only, composed from burn's own operations: any device.
+    Forward,
+    /// With gradients, composed likewise: any device, and the yardstick for the fused pass.
+    Composed,
+    /// With gradients, by this crate's kernels: burn's CPU backend.
+    Fused,
 }
 
 struct Layer {
@@ -250,6 +260,7 @@ struct Layer {
 /// The parameters on a device, for one forward and backward pass.
 struct Network<'a> {
     config: &'a ModelConfig,
+    pass: Pass,
     embed_tokens: Tensor<2>,
     layers: Vec<Layer>,
     norm: Tensor<1>,
@@ -257,6 +268,7 @@ struct Network<'a> {
 
 /// What attention needs to know about positions, once per batch.
 struct Positions {
+    turns: Arc<Turns>,
     /// `(1, 1, T, E)`
     cos: Tensor<4>,
     /// `(1, 1, T, E)`, the first half negated: turning is `x * cos + swapped(x) * sin`.
@@ -266,10 +278,10 @@ struct Positions {
 }
 
 impl<'a> Network<'a> {
-    fn new(weights: &'a Weights, device: &Device, gradient: Gradient) -> Self {
+    fn new(weights: &'a Weights, device: &Device, pass: Pass) -> Self {
         let mut next = weights.parameters.iter();
         let mut parameter = || next.next().expect("weights hold every parameter of their shape");
-        let track = matches!(gradient, Gradient::On);
+        let track = pass != Pass::Forward;
         let matrix = |parameter: &Parameter| {
             let data = TensorData::new(parameter.data.clone(), parameter.shape.clone());
             let tensor = Tensor::<2>::from_data(data, device);
@@ -296,7 +308,7 @@ impl<'a> Network<'a> {
                 down_proj: matrix(parameter()),
             })
             .collect();
-        Self { config: &weights.config, embed_tokens, layers, norm: vector(parameter()) }
+        Self { config: &weights.config, pass, embed_tokens, layers, norm: vector(parameter()) }
     }
 
     /// Final hidden states `(B*T, D)`, normed.
@@ -305,13 +317,25 @@ impl<'a> Network<'a> {
         let ids = indices(batch.ids.iter().copied(), device);
         let mut x = self.embed_tokens.clone().select(0, ids);
         for layer in &self.layers {
-            let normed = self.rms_norm(x.clone(), &layer.input_layernorm);
+            let normed = self.hidden_norm(x.clone(), &layer.input_layernorm);
             x = x + self.attention(layer, normed, batch, &positions);
-            let normed = self.rms_norm(x.clone(), &layer.post_attention_layernorm);
-            let gate = activation::silu(project(normed.clone(), &layer.gate_proj));
-            x = x + project(gate * project(normed, &layer.up_proj), &layer.down_proj);
+            let normed = self.hidden_norm(x.clone(), &layer.post_attention_layernorm);
+            let gate = project(normed.clone(), &layer.gate_proj);
+            let up = project(normed, &layer.up_proj);
+            let mixed = match self.pass {
+                Pass::Fused => fused::swiglu(gate, up),
+                Pass::Forward | Pass::Composed => activation::silu(gate) * up,
+            };
+            x = x + project(mixed, &layer.down_proj);
         }
-        self.rms_norm(x, &self.norm)
+        self.hidden_norm(x, &self.norm)
+    }
+
+    fn hidden_norm(&self, x: Tensor<2>, weight: &Tensor<1>) -> Tensor<2> {
+        match self.pass {
+            Pass::Fused => fused::rms_norm(x, weight.clone(), self.config.rms_norm_eps),
+            Pass::Forward | Pass::Composed => self.rms_norm(x, weight),
+        }
     }
 
     /// `(B*T, D)` to `(B*T, D)`, looking back within each row.
@@ -320,6 +344,16 @@ impl<'a> Network<'a> {
         let (h, k, e) =
             (self.config.num_attention_heads, self.config.num_key_value_heads, self.config.head_dim);
         let g = h / k;
+        if self.pass == Pass::Fused {
+            let eps = self.config.rms_norm_eps;
+            let query = project(x.clone(), &layer.q_proj);
+            let query = fused::turned_heads(query, layer.q_norm.clone(), eps, &at.turns);
+            let key = project(x.clone(), &layer.k_proj);
+            let key = fused::turned_heads(key, layer.k_norm.clone(), eps, &at.turns);
+            let value = project(x, &layer.v_proj);
+            let shape = AttentionShape { b, t, h, k, e };
+            return project(fused::attention(query, key, value, shape), &layer.o_proj);
+        }
         let heads = |x: Tensor<2>, n: usize| x.reshape([b, t, n, e]);
         let query = self.rms_norm(heads(project(x.clone(), &layer.q_proj), h), &layer.q_norm);
         let key = self.rms_norm(heads(project(x.clone(), &layer.k_proj), k), &layer.k_norm);
@@ -358,8 +392,14 @@ impl<'a> Network<'a> {
     /// Summed cross-entropy `(1)` of the batch's targets.
     fn loss(&self, batch: &Batch, device: &Device) -> Tensor<1> {
         let at = indices(batch.targets.iter().map(|&(position, _)| position), device);
-        let wanted = indices(batch.targets.iter().map(|&(_, token)| token), device);
-        let logits = self.head(self.hidden(batch, device).select(0, at));
+        let hidden = self.hidden(batch, device).select(0, at);
+        let wanted = batch.targets.iter().map(|&(_, token)| token);
+        if self.pass == Pass::Fused {
+            let wanted: Vec<u32> = wanted.collect();
+            return fused::head_loss(hidden, self.embed_tokens.clone(), &wanted);
+        }
+        let wanted = indices(wanted, device);
+        let logits = self.head(hidden);
         let logprobs = activation::log_softmax(logits, 1);
         logprobs.gather(1, wanted.unsqueeze_dim(1)).sum().neg()
     }
@@ -367,12 +407,15 @@ impl<'a> Network<'a> {
     fn positions(&self, t: usize, device: &Device) -> Positions {
         let half = self.config.head_dim / 2;
         let (mut cos, mut sin) = (Vec::new(), Vec::new());
+        let mut turns = Turns { cos: Vec::new(), sin: Vec::new(), width: t };
         for position in 0..t {
             let angles = (0..half).map(|pair| {
                 let turns = -(pair as f64) / half as f64;
                 position as f64 * f64::from(self.config.rope_theta).powf(turns)
             });
             let angles: Vec<f64> = angles.collect();
+            turns.cos.extend(angles.iter().map(|angle| angle.cos() as f32));
+            turns.sin.extend(angles.iter().map(|angle| angle.sin() as f32));
             cos.extend(angles.iter().chain(&angles).map(|angle| angle.cos() as f32));
             sin.extend(angles.iter().map(|angle| -angle.sin() as f32));
             sin.extend(angles.iter().map(|angle| angle.sin() as f32));
@@ -383,6 +426,7 @@ impl<'a> Network<'a> {
         let inner = device.clone().without_autodiff();
         let tensor = |data: Vec<f32>| Tensor::from_data(TensorData::new(data, shape), &inner);
         Positions {
+            turns: Arc::new(turns),
             cos: tensor(cos),
             sin: tensor(sin),
             future: Tensor::from_data(TensorData::new(future, [1, 1, t, t]), &inner),

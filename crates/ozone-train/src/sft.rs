@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::{self, Checkpoint, Progress};
 use crate::example::{ExampleSource, TokenizedExample};
 use crate::export::{self, GgufType, ModelCard};
-use crate::model::{Batch, ModelConfig, Weights};
+use crate::model::{Batch, ModelConfig, Pass, Weights};
 use crate::optimizer::{Optimizer, OptimizerConfig};
 use crate::tokenizer::{END_OF_TEXT, Tokenizer};
 use crate::TrainError;
@@ -286,7 +286,7 @@ impl<'a> Run<'a> {
     fn take_step(&mut self, step: &StepBatch) -> Result<f32, TrainError> {
         let scale = 1.0 / step.targets as f32;
         let weights = &self.state.weights;
-        let mut parts = each(&step.parts, |part| weights.loss_and_gradients(part, scale)).into_iter();
+        let mut parts = each(&step.parts, |part| weights.loss_and_gradients(part, scale, Pass::Fused)).into_iter();
         let (mut loss, mut gradients) = parts.next().expect("a step has at least one part");
         for (other_loss, other) in parts {
             loss += other_loss;

@@ -1,0 +1,474 @@
+//! The model's inner loops on slices, each forward pass with its backward pass beside it.
+//!
+//! Composed from tensor operations, a norm or a softmax passes over memory five to ten times, and
+//! on a CPU that cost as much as all matrix products. Here each is one pass, compiled for the
+//! processor's widest vectors at run time (`pulp`). Test `fused_gradients_are_burns` compares
+//! them with burn's own differentiation of the composed forms.
+//!
+//! Shape letters as in [`crate::model`]; all matrices are row-major.
+
+use pulp::Arch;
+
+/// Query rows of attention that are computed together. What lies in their future is not computed.
+const QUERY_ROWS: usize = 64;
+/// Rows of logits that are alive at a time.
+const LOGIT_ROWS: usize = 256;
+const LANES: usize = 16;
+
+/// A strided matrix inside a slice.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    data: &'a [f32],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a> View<'a> {
+    /// `rows` rows of `columns` numbers from `start`, `row_stride` apart.
+    pub fn new(
+        data: &'a [f32],
+        start: usize,
+        rows: usize,
+        columns: usize,
+        row_stride: usize,
+    ) -> Self {
+        let data = &data[start..];
+        assert!(rows > 0 && columns > 0 && (rows - 1) * row_stride + columns <= data.len());
+        Self { data, rows, columns, row_stride, column_stride: 1 }
+    }
+
+    pub fn transposed(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+}
+
+/// Where a product goes: rows `row_stride` apart from `start`.
+pub struct Target<'a> {
+    pub data: &'a mut [f32],
+    pub start: usize,
+    pub row_stride: usize,
+}
+
+/// What happens to the numbers that are already at the target.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Into {
+    Replace,
+    Add,
+}
+
+/// `target = scale * left * right`, or added to it.
+#[expect(unsafe_code, reason = "the gemm crate takes pointers")]
+pub fn product(target: Target<'_>, into: Into, left: View<'_>, right: View<'_>, scale: f32) {
+    let (m, n, k) = (left.rows, right.columns, left.columns);
+    assert_eq!(k, right.rows, "inner sizes");
+    let place = &mut target.data[target.start..];
+    assert!(target.row_stride >= n && (m - 1) * target.row_stride + n <= place.len());
+    // SAFETY: `View::new` and the assertion above keep every index of the three matrices inside
+    // its slice, and the target is borrowed mutably, so it overlaps neither of the others.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            place.as_mut_ptr(),
+            1,
+            target.row_stride as isize,
+            into == Into::Add,
+            left.data.as_ptr(),
+            left.column_stride as isize,
+            left.row_stride as isize,
+            right.data.as_ptr(),
+            right.column_stride as isize,
+            right.row_stride as isize,
+            1.0f32,
+            scale,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+/// `exp` to about one part in ten million, in a form that becomes vector code (Cephes).
+#[inline(always)]
+fn exp(x: f32) -> f32 {
+    /// 1.5 * 2^23: adding it leaves the rounded number in the low bits.
+    const ROUND: f32 = 12_582_912.0;
+    let x = x.clamp(-87.0, 88.0);
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
+    let mut p = 1.987_569_1e-4;
+    for coefficient in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
+        p = p * r + coefficient;
+    }
+    (p * r * r + r + 1.0) * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23)
+}
+
+/// Sum of `f` over the places of `n`, in sixteen partial sums.
+#[inline(always)]
+fn sum(n: usize, f: impl Fn(usize) -> f32) -> f32 {
+    let mut lanes = [0.0f32; LANES];
+    let whole = n / LANES * LANES;
+    for start in (0..whole).step_by(LANES) {
+        for (lane, sum) in lanes.iter_mut().enumerate() {
+            *sum += f(start + lane);
+        }
+    }
+    lanes.iter().sum::<f32>() + (whole..n).map(f).sum::<f32>()
+}
+
+#[inline(always)]
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let b = &b[..a.len()];
+    sum(a.len(), |i| a[i] * b[i])
+}
+
+/// Each row of `x (N, D)` over its root mean square, times `weight (D)`; and `1/rms (N)`.
+pub fn rms_norm(x: &[f32], weight: &[f32], eps: f32) -> (Vec<f32>, Vec<f32>) {
+    let d = weight.len();
+    let mut y = vec![0.0; x.len()];
+    let mut inverse = vec![0.0; x.len() / d];
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let rows = x.chunks_exact(d).zip(y.chunks_exact_mut(d)).zip(&mut inverse);
+            for ((x, y), inverse) in rows {
+                *inverse = 1.0 / (dot(x, x) / d as f32 + eps).sqrt();
+                for i in 0..d {
+                    y[i] = x[i] * *inverse * weight[i];
+                }
+            }
+        },
+    );
+    (y, inverse)
+}
+
+/// Gradients of [`rms_norm`] by `x` and by `weight`.
+pub fn rms_norm_backward(
+    x: &[f32],
+    weight: &[f32],
+    inverse: &[f32],
+    grad: &[f32],
+) -> (Vec<f32>, Vec<f32>) {
+    let d = weight.len();
+    let mut grad_x = vec![0.0; x.len()];
+    let mut grad_weight = vec![0.0; d];
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let rows = x.chunks_exact(d).zip(grad.chunks_exact(d)).zip(inverse);
+            for (((x, grad), &inverse), grad_x) in rows.zip(grad_x.chunks_exact_mut(d)) {
+                norm_row_backward(x, weight, inverse, grad, grad_x, &mut grad_weight);
+            }
+        },
+    );
+    (grad_x, grad_weight)
+}
+
+#[inline(always)]
+fn norm_row_backward(
+    x: &[f32],
+    weight: &[f32],
+    inverse: f32,
+    grad: &[f32],
+    grad_x: &mut [f32],
+    grad_weight: &mut [f32],
+) {
+    let d = weight.len();
+    let (x, grad) = (&x[..d], &grad[..d]);
+    let (grad_x, grad_weight) = (&mut grad_x[..d], &mut grad_weight[..d]);
+    let along = sum(d, |i| grad[i] * weight[i] * x[i]) / d as f32 * inverse * inverse;
+    for i in 0..d {
+        grad_x[i] = inverse * (grad[i] * weight[i] - x[i] * along);
+        grad_weight[i] += grad[i] * x[i] * inverse;
+    }
+}
+
+/// Cosines and sines `(T, E/2)` of the rotary positions.
+#[derive(Clone, Debug)]
+pub struct Turns {
+    pub cos: Vec<f32>,
+    pub sin: Vec<f32>,
+    pub width: usize,
+}
+
+/// Norms each head of `x (B*T, N*E)` and turns it by its position; and `1/rms (B*T*N)`.
+pub fn turned_heads(x: &[f32], weight: &[f32], eps: f32, n: usize, at: &Turns) -> (Vec<f32>, Vec<f32>) {
+    let (e, half) = (weight.len(), weight.len() / 2);
+    let mut y = vec![0.0; x.len()];
+    let mut inverse = vec![0.0; x.len() / e];
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let heads = x.chunks_exact(e).zip(y.chunks_exact_mut(e)).zip(&mut inverse);
+            for (head, ((x, y), inverse)) in heads.enumerate() {
+                let t = head / n % at.width * half;
+                let (cos, sin) = (&at.cos[t..t + half], &at.sin[t..t + half]);
+                *inverse = 1.0 / (dot(x, x) / e as f32 + eps).sqrt();
+                let (first, second) = y.split_at_mut(half);
+                for i in 0..half {
+                    let a = x[i] * *inverse * weight[i];
+                    let b = x[i + half] * *inverse * weight[i + half];
+                    first[i] = a * cos[i] - b * sin[i];
+                    second[i] = b * cos[i] + a * sin[i];
+                }
+            }
+        },
+    );
+    (y, inverse)
+}
+
+/// Gradients of [`turned_heads`] by `x` and by `weight`.
+pub fn turned_heads_backward(
+    x: &[f32],
+    weight: &[f32],
+    inverse: &[f32],
+    n: usize,
+    at: &Turns,
+    grad: &[f32],
+) -> (Vec<f32>, Vec<f32>) {
+    let (e, half) = (weight.len(), weight.len() / 2);
+    let mut grad_x = vec![0.0; x.len()];
+    let mut grad_weight = vec![0.0; e];
+    let mut back = vec![0.0; e];
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let heads = x.chunks_exact(e).zip(grad.chunks_exact(e)).zip(inverse);
+            let heads = heads.zip(grad_x.chunks_exact_mut(e)).enumerate();
+            for (head, (((x, grad), &inverse), grad_x)) in heads {
+                let t = head / n % at.width * half;
+                let (cos, sin) = (&at.cos[t..t + half], &at.sin[t..t + half]);
+                let (first, second) = back.split_at_mut(half);
+                for i in 0..half {
+                    first[i] = grad[i] * cos[i] + grad[i + half] * sin[i];
+                    second[i] = grad[i + half] * cos[i] - grad[i] * sin[i];
+                }
+                norm_row_backward(x, weight, inverse, &back, grad_x, &mut grad_weight);
+            }
+        },
+    );
+    (grad_x, grad_weight)
+}
+
+/// `silu(gate) * up`
+pub fn swiglu(gate: &[f32], up: &[f32]) -> Vec<f32> {
+    let mut y = vec![0.0; gate.len()];
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for ((y, gate), up) in y.iter_mut().zip(gate).zip(up) {
+                *y = gate * up / (1.0 + exp(-gate));
+            }
+        },
+    );
+    y
+}
+
+/// Gradients of [`swiglu`] by `gate` and by `up`.
+pub fn swiglu_backward(gate: &[f32], up: &[f32], grad: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    let mut grad_gate = vec![0.0; gate.len()];
+    let mut grad_up = vec![0.0; gate.len()];
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let inputs = gate.iter().zip(up).zip(grad);
+            let outputs = grad_gate.iter_mut().zip(&mut grad_up);
+            for (((gate, up), grad), (grad_gate, grad_up)) in inputs.zip(outputs) {
+                let sigmoid = 1.0 / (1.0 + exp(-gate));
+                *grad_up = grad * gate * sigmoid;
+                *grad_gate = grad * up * sigmoid * (1.0 + gate * (1.0 - sigmoid));
+            }
+        },
+    );
+    (grad_gate, grad_up)
+}
+
+/// Sizes of attention: B rows of T positions, H query heads over K key heads of E numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct AttentionShape {
+    pub b: usize,
+    pub t: usize,
+    pub h: usize,
+    pub k: usize,
+    pub e: usize,
+}
+
+impl AttentionShape {
+    fn scale(&self) -> f32 {
+        1.0 / (self.e as f32).sqrt()
+    }
+
+    /// Rows of `data (B*T, heads*E)` from position `from`, of one head.
+    fn head<'a>(&self, data: &'a [f32], b: usize, head: usize, heads: usize, rows: (usize, usize)) -> View<'a> {
+        let stride = heads * self.e;
+        let start = (b * self.t + rows.0) * stride + head * self.e;
+        View::new(data, start, rows.1 - rows.0, self.e, stride)
+    }
+
+    fn head_mut<'a>(&self, data: &'a mut [f32], b: usize, head: usize, heads: usize, row: usize) -> Target<'a> {
+        let row_stride = heads * self.e;
+        Target { data, start: (b * self.t + row) * row_stride + head * self.e, row_stride }
+    }
+
+    /// Every (row, query head, first query, query after the last).
+    fn blocks(self) -> impl Iterator<Item = (usize, usize, usize, usize)> {
+        let heads = (0..self.b).flat_map(move |b| (0..self.h).map(move |h| (b, h)));
+        heads.flat_map(move |(b, h)| {
+            (0..self.t)
+                .step_by(QUERY_ROWS)
+                .map(move |from| (b, h, from, (from + QUERY_ROWS).min(self.t)))
+        })
+    }
+
+    fn weights_start(&self, b: usize, h: usize, row: usize) -> usize {
+        ((b * self.h + h) * self.t + row) * self.t
+    }
+}
+
+/// Causal attention of `q (B*T, H*E)` over `k`, `v (B*T, K*E)`.
+///
+/// Returns the output `(B*T, H*E)` and the weights `(B, H, T, T)`.
+pub fn attention(q: &[f32], k: &[f32], v: &[f32], shape: AttentionShape) -> (Vec<f32>, Vec<f32>) {
+    let AttentionShape { b, t, h, k: key_heads, .. } = shape;
+    let mut out = vec![0.0; q.len()];
+    let mut weights = vec![0.0; b * h * t * t];
+    for (b, head, from, to) in shape.blocks() {
+        let key_head = head / (h / key_heads);
+        let start = shape.weights_start(b, head, from);
+        let queries = shape.head(q, b, head, h, (from, to));
+        let keys = shape.head(k, b, key_head, key_heads, (0, to));
+        let target = Target { data: &mut weights, start, row_stride: t };
+        product(target, Into::Replace, queries, keys.transposed(), shape.scale());
+        let block = &mut weights[start..start + (to - from) * t];
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for (row, weights) in block.chunks_exact_mut(t).enumerate() {
+                    let (past, future) = weights[..to].split_at_mut(from + row + 1);
+                    softmax(past);
+                    future.fill(0.0);
+                }
+            },
+        );
+        let values = shape.head(v, b, key_head, key_heads, (0, to));
+        let target = shape.head_mut(&mut out, b, head, h, from);
+        product(target, Into::Replace, View::new(&weights, start, to - from, to, t), values, 1.0);
+    }
+    (out, weights)
+}
+
+#[inline(always)]
+fn softmax(row: &mut [f32]) -> (f32, f32) {
+    let mut lanes = [f32::MIN; LANES];
+    let (whole, rest) = row.as_chunks::<LANES>();
+    for chunk in whole {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane = if *value > *lane { *value } else { *lane };
+        }
+    }
+    let largest = lanes.iter().chain(rest).fold(f32::MIN, |a, &b| if b > a { b } else { a });
+    for value in row.iter_mut() {
+        *value = exp(*value - largest);
+    }
+    let total = sum(row.len(), |i| row[i]);
+    let inverse = 1.0 / total;
+    for value in row.iter_mut() {
+        *value *= inverse;
+    }
+    (largest, total)
+}
+
+/// Gradients of [`attention`] by `q`, `k` and `v`.
+pub fn attention_backward(
+    q: &[f32],
+    k: &[f32],
+    v: &[f32],
+    out: &[f32],
+    weights: &[f32],
+    grad: &[f32],
+    shape: AttentionShape,
+) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+    let AttentionShape { t, h, k: key_heads, e, .. } = shape;
+    let (mut grad_q, mut grad_k, mut grad_v) =
+        (vec![0.0; q.len()], vec![0.0; k.len()], vec![0.0; v.len()]);
+    let mut scores = vec![0.0; QUERY_ROWS * t];
+    for (b, head, from, to) in shape.blocks() {
+        let key_head = head / (h / key_heads);
+        let rows = to - from;
+        let start = shape.weights_start(b, head, from);
+        let used = View::new(weights, start, rows, to, t);
+        let grads = shape.head(grad, b, head, h, (from, to));
+        let target = shape.head_mut(&mut grad_v, b, key_head, key_heads, 0);
+        product(target, Into::Add, used.transposed(), grads, 1.0);
+        let values = shape.head(v, b, key_head, key_heads, (0, to));
+        let target = Target { data: &mut scores, start: 0, row_stride: t };
+        product(target, Into::Replace, grads, values.transposed(), 1.0);
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for row in 0..rows {
+                    let place = (b * t + from + row) * h * e + head * e;
+                    let along = dot(&grad[place..place + e], &out[place..place + e]);
+                    let weights = &weights[start + row * t..start + row * t + to];
+                    for (score, weight) in scores[row * t..row * t + to].iter_mut().zip(weights) {
+                        *score = weight * (*score - along);
+                    }
+                }
+            },
+        );
+        let scores = View::new(&scores, 0, rows, to, t);
+        let keys = shape.head(k, b, key_head, key_heads, (0, to));
+        let target = shape.head_mut(&mut grad_q, b, head, h, from);
+        product(target, Into::Replace, scores, keys, shape.scale());
+        let queries = shape.head(q, b, head, h, (from, to));
+        let target = shape.head_mut(&mut grad_k, b, key_head, key_heads, 0);
+        product(target, Into::Add, scores.transposed(), queries, shape.scale());
+    }
+    (grad_q, grad_k, grad_v)
+}
+
+/// Summed cross-entropy of `wanted (N)` under logits `hidden (N, D) * embed (V, D)^T`, and its
+/// gradients by `hidden` and `embed`.
+///
+/// Both at once, because only a few rows of logits are then ever alive.
+pub fn head_loss(hidden: &[f32], embed: &[f32], wanted: &[u32], d: usize) -> (f64, Vec<f32>, Vec<f32>) {
+    let v = embed.len() / d;
+    let (mut grad_hidden, mut grad_embed) = (vec![0.0; hidden.len()], vec![0.0; embed.len()]);
+    let mut logits = vec![0.0; LOGIT_ROWS.min(wanted.len()) * v];
+    let mut loss = 0.0f64;
+    let embed = View::new(embed, 0, v, d, d);
+    for (part, wanted) in wanted.chunks(LOGIT_ROWS).enumerate() {
+        let start = part * LOGIT_ROWS * d;
+        let hidden = View::new(hidden, start, wanted.len(), d, d);
+        let target = Target { data: &mut logits, start: 0, row_stride: v };
+        product(target, Into::Replace, hidden, embed.transposed(), 1.0);
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for (row, &wanted) in logits.chunks_exact_mut(v).zip(wanted) {
+                    let logit = row[wanted as usize];
+                    let (largest, total) = softmax(row);
+                    loss += f64::from(largest - logit) + f64::from(total).ln();
+                    row[wanted as usize] -= 1.0;
+                }
+            },
+        );
+        let errors = View::new(&logits, 0, wanted.len(), v, v);
+        let target = Target { data: &mut grad_hidden, start, row_stride: d };
+        product(target, Into::Replace, errors, embed, 1.0);
+        let target = Target { data: &mut grad_embed, start: 0, row_stride: d };
+        product(target, Into::Add, errors.transposed(), hidden, 1.0);
+    }
+    (loss, grad_hidden, grad_embed)
+}
