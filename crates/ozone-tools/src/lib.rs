@@ -1,1 +1,112 @@
-//! The Tool seam and the built-in tools.
+//! The `Tool` seam and the built-in tools.
+//!
+//! A tool belongs to one response (or conversation): what a call leaves behind, the next one finds.
+//! Its outputs are text for the model, capped, with pictures and files beside it. What goes wrong
+//! is the model's to read ([`ToolError::BadArguments`]) unless it is our own fault.
+
+mod python;
+mod scripted;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ozone_prompt::ToolSpec;
+use tokio_util::sync::CancellationToken;
+
+pub use python::{PythonTool, Source};
+pub use scripted::{ScriptedTool, Step};
+
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    /// The model's mistake: this text becomes the call's output, and the model tries again.
+    #[error("{0}")]
+    BadArguments(String),
+    /// The tool cannot work here. The model reads it and goes on without.
+    #[error("{0}")]
+    Unavailable(String),
+    /// Ours: the response fails; the cause goes to the log, never to the model.
+    #[error("the tool failed")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// One call.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Unique for each call of a response, and the same when a killed run makes it again: a tool
+    /// with effects on the world must not have them twice for one key.
+    pub key: String,
+    /// A JSON object as text.
+    pub arguments: String,
+    pub timeout: Duration,
+    /// The most characters of text that come back.
+    pub output_chars_max: usize,
+    pub cancel: CancellationToken,
+}
+
+/// What a call gave.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ToolOutput {
+    /// For the model, at most `output_chars_max` characters and an honest note on what was left out.
+    pub text: String,
+    /// PNG pictures.
+    pub images: Vec<Vec<u8>>,
+    pub files: Vec<ToolFile>,
+    /// The call ran but did not do what was asked.
+    pub failed: bool,
+}
+
+/// A file that a call wrote.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolFile {
+    pub name: String,
+    pub bytes: u64,
+    pub host_path: PathBuf,
+}
+
+/// How a call stands in the response's output.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Shown {
+    /// A `code_interpreter_call`; the argument of this name holds the code.
+    CodeInterpreter { container_id: String, code_argument: &'static str },
+}
+
+/// A tool of one response.
+///
+/// Calls come one at a time. Cancelling ends a call soon, with whatever it printed; dropping the
+/// future of a call leaves the tool usable. Nobody but the loop calls it, and only with the names
+/// that it advertised.
+#[async_trait]
+pub trait Tool: Send {
+    fn spec(&self) -> &ToolSpec;
+
+    fn shown(&self) -> Shown;
+
+    /// The response goes on after its process was killed: `finished` calls were made before, and
+    /// whatever they left in memory is gone.
+    fn resumed(&mut self, finished: usize);
+
+    /// `on_text` sees printed text as it comes.
+    async fn call(
+        &mut self,
+        call: Call,
+        on_text: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<ToolOutput, ToolError>;
+}
+
+/// Cuts `text` to `chars_max` characters, keeps head and tail, and says how much was left out.
+pub fn cap(text: &str, chars_max: usize) -> String {
+    let count = text.chars().count();
+    if count <= chars_max {
+        return text.to_owned();
+    }
+    let head = chars_max * 2 / 3;
+    let tail = chars_max - head;
+    let at = |n: usize| text.char_indices().nth(n).map_or(text.len(), |(i, _)| i);
+    let omitted = count - chars_max;
+    format!(
+        "{}\n[… {omitted} characters omitted …]\n{}",
+        &text[..at(head)],
+        &text[at(count - tail)..]
+    )
+}

@@ -1,0 +1,192 @@
+//! Python in the sandbox, as a tool of the model.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ozone_prompt::ToolSpec;
+use ozone_python::{ExecuteOptions, Execution, Kernel, KernelEvent, KernelPool, Status, Subset};
+use serde::Deserialize;
+
+use crate::{Call, Shown, Tool, ToolError, ToolFile, ToolOutput};
+
+const DESCRIPTION: &str = "Runs Python code in a stateful Jupyter kernel without network access \
+     and returns what it prints, the value of the last expression, and plots. numpy, pandas, \
+     matplotlib and sympy are installed. Files go to the current folder.";
+
+/// Where the code runs.
+pub enum Source {
+    /// A real kernel, taken from the pool at the first call.
+    Kernels(Arc<KernelPool>),
+    /// The subset interpreter, where Python is missing.
+    Subset,
+    /// Nowhere: each call is answered with the cause. Never run unprotected.
+    Refused { cause: String },
+}
+
+enum Interpreter {
+    Waiting(Source),
+    Kernel(Kernel),
+    Subset(Subset),
+}
+
+/// The `python` tool of one response.
+pub struct PythonTool {
+    spec: ToolSpec,
+    container_id: String,
+    files_dir: Option<PathBuf>,
+    interpreter: Interpreter,
+    /// Calls of a killed run whose variables are gone, until the model was told.
+    lost_calls: usize,
+}
+
+impl PythonTool {
+    /// `files_dir` takes the files that code writes, and those in it are seen by the code.
+    pub fn new(source: Source, container_id: String, files_dir: Option<PathBuf>) -> Self {
+        let lacks = match &source {
+            Source::Subset => Subset::LACKS,
+            Source::Kernels(_) | Source::Refused { .. } => "",
+        };
+        PythonTool {
+            spec: spec(lacks),
+            container_id,
+            files_dir,
+            interpreter: Interpreter::Waiting(source),
+            lost_calls: 0,
+        }
+    }
+
+    async fn start(&mut self) -> Result<(), ToolError> {
+        let Interpreter::Waiting(source) = &self.interpreter else { return Ok(()) };
+        self.interpreter = match source {
+            Source::Kernels(pool) => {
+                let kernel = pool.take(self.files_dir.clone()).await.map_err(|e| {
+                    tracing::warn!("Python did not start: {}", causes(&e));
+                    ToolError::Unavailable(format!("Python did not start: {e}"))
+                })?;
+                Interpreter::Kernel(kernel)
+            }
+            Source::Subset => Interpreter::Subset(Subset::new()),
+            Source::Refused { cause } => {
+                return Err(ToolError::Unavailable(format!("Python is refused: {cause}")));
+            }
+        };
+        Ok(())
+    }
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// What the model is told of the tool; `lacks` says what a lesser interpreter cannot do.
+pub(crate) fn spec(lacks: &str) -> ToolSpec {
+    let description = if lacks.is_empty() {
+        DESCRIPTION.to_owned()
+    } else {
+        format!("Runs Python code. {lacks}")
+    };
+    ToolSpec {
+        name: "python".into(),
+        description,
+        parameters: serde_json::json!({
+            "type": "object",
+            "properties": {
+                "code": { "type": "string", "description": "Python source code." }
+            },
+            "required": ["code"],
+            "additionalProperties": false
+        }),
+    }
+}
+
+pub(crate) fn shown(container_id: &str) -> Shown {
+    Shown::CodeInterpreter { container_id: container_id.to_owned(), code_argument: "code" }
+}
+
+/// The code of a call.
+pub(crate) fn code_of(arguments: &str) -> Result<String, ToolError> {
+    #[derive(Deserialize)]
+    struct Arguments {
+        code: String,
+    }
+    let example = r#"write {"code": "print(1 + 1)"}"#;
+    let Arguments { code } = serde_json::from_str(arguments).map_err(|e| {
+        ToolError::BadArguments(format!("the arguments are not as they should be ({e}); {example}"))
+    })?;
+    if code.trim().is_empty() {
+        return Err(ToolError::BadArguments(format!("there is no code to run; {example}")));
+    }
+    Ok(code)
+}
+
+#[async_trait]
+impl Tool for PythonTool {
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    fn shown(&self) -> Shown {
+        shown(&self.container_id)
+    }
+
+    fn resumed(&mut self, finished: usize) {
+        self.lost_calls = finished;
+    }
+
+    async fn call(
+        &mut self,
+        call: Call,
+        on_text: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<ToolOutput, ToolError> {
+        let code = code_of(&call.arguments)?;
+        self.start().await?;
+        let options = ExecuteOptions {
+            timeout: call.timeout,
+            max_output_bytes: call.output_chars_max.saturating_mul(4),
+            cancel: call.cancel,
+            ..Default::default()
+        };
+        let execution = match &mut self.interpreter {
+            Interpreter::Kernel(kernel) => {
+                let show = |event: KernelEvent<'_>| match event {
+                    KernelEvent::Stdout(text) | KernelEvent::Stderr(text) => on_text(text),
+                };
+                kernel
+                    .execute(&code, &options, show)
+                    .await
+                    .map_err(|e| ToolError::Internal(Box::new(e)))?
+            }
+            Interpreter::Subset(subset) => subset.execute(&code, &options),
+            Interpreter::Waiting(_) => unreachable!("`start` put an interpreter in its place"),
+        };
+        let mut output = to_output(execution, call.output_chars_max);
+        if std::mem::take(&mut self.lost_calls) > 0 {
+            output.text.push_str(
+                "\n[Python was started again after an interruption: variables of earlier calls \
+                 are gone]",
+            );
+        }
+        Ok(output)
+    }
+}
+
+fn to_output(execution: Execution, chars_max: usize) -> ToolOutput {
+    ToolOutput {
+        text: execution.to_model_text(chars_max),
+        failed: execution.status != Status::Ok,
+        files: execution
+            .files
+            .into_iter()
+            .map(|f| ToolFile { name: f.name, bytes: f.bytes, host_path: f.host_path })
+            .collect(),
+        images: execution.images,
+    }
+}

@@ -1,0 +1,78 @@
+//! The tests' tool: answers from a list.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use ozone_prompt::ToolSpec;
+
+use crate::{Call, Shown, Tool, ToolError, ToolOutput, cap};
+
+/// One scripted call.
+#[derive(Debug, Clone)]
+pub enum Step {
+    Prints(String),
+    Fails(String),
+    /// Never ends by itself.
+    Hangs,
+}
+
+/// A tool named `python` that runs nothing. It keeps the keys of the calls that it got.
+pub struct ScriptedTool {
+    spec: ToolSpec,
+    steps: VecDeque<Step>,
+    calls: Arc<Mutex<Vec<(String, String)>>>,
+}
+
+impl ScriptedTool {
+    pub fn new(steps: impl IntoIterator<Item = Step>) -> Self {
+        ScriptedTool {
+            spec: crate::python::spec(""),
+            steps: steps.into_iter().collect(),
+            calls: Arc::default(),
+        }
+    }
+
+    /// `(key, arguments)` of each call so far, also after the tool was moved away.
+    pub fn calls(&self) -> Arc<Mutex<Vec<(String, String)>>> {
+        self.calls.clone()
+    }
+}
+
+#[async_trait]
+impl Tool for ScriptedTool {
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    fn shown(&self) -> Shown {
+        crate::python::shown("cntr_scripted")
+    }
+
+    fn resumed(&mut self, _: usize) {}
+
+    async fn call(
+        &mut self,
+        call: Call,
+        on_text: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<ToolOutput, ToolError> {
+        crate::python::code_of(&call.arguments)?;
+        self.calls.lock().unwrap_or_else(|e| e.into_inner()).push((call.key, call.arguments));
+        match self.steps.pop_front() {
+            Some(Step::Prints(text)) => {
+                on_text(&text);
+                Ok(ToolOutput { text: cap(&text, call.output_chars_max), ..Default::default() })
+            }
+            Some(Step::Fails(text)) => {
+                let text = cap(&text, call.output_chars_max);
+                Ok(ToolOutput { text, failed: true, ..Default::default() })
+            }
+            Some(Step::Hangs) => {
+                call.cancel.cancelled().await;
+                let text = "KeyboardInterrupt".to_owned();
+                Ok(ToolOutput { text, failed: true, ..Default::default() })
+            }
+            None => Err(ToolError::Unavailable("the script has no more calls".into())),
+        }
+    }
+}
