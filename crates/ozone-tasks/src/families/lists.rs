@@ -2,6 +2,9 @@
 //!
 //! The code of a kind has one shape, whatever the wording; the reply only copies what it printed.
 
+mod list;
+mod numbers;
+mod sequence;
 mod spelling;
 mod vocabulary;
 mod word;
@@ -12,6 +15,7 @@ use crate::{Answer, Draw, Kind, Offer, Rng, Step, Value};
 pub(super) fn kinds() -> Vec<Kind> {
     let mut kinds = word::kinds();
     kinds.extend(spelling::kinds());
+    kinds.extend(list::kinds());
     kinds
 }
 
