@@ -697,14 +697,18 @@ fn workers(rng: &mut Rng) -> Spec {
 /// such as `250 g`). Asked: how much `{stuff}` for `{m}` of them, in the same unit.
 fn recipe(rng: &mut Rng) -> Spec {
     let (n, m) = (rng.int(2, 24), rng.int(1, 120));
-    let unit =
-        *rng.pick(&["g", "grams", "ml", "millilitres", "cups", "tablespoons", "ounces", "kg"]);
     let m = if m == n { n + 1 } else { m };
-    let a = if unit.len() > 3 || unit == "kg" {
-        measure(rng, 1, 20)
-    } else {
-        rng.int(1, 90).to_string() + "0"
-    };
+    let (unit, fine) = *rng.pick(&[
+        ("g", true),
+        ("grams", true),
+        ("ml", true),
+        ("millilitres", true),
+        ("cups", false),
+        ("tablespoons", false),
+        ("ounces", false),
+        ("kg", false),
+    ]);
+    let a = if fine { (rng.int(1, 90) * 10).to_string() } else { measure(rng, 1, 20) };
     let stuff = *rng.pick(STUFF);
     spec(
         [
