@@ -111,9 +111,32 @@ impl Jail {
         String::from_utf8_lossy(&tail).into_owned()
     }
 
+    /// Waits until the process has printed `text`; false if it ended or the time was over first.
+    pub fn wait_for_output(&self, text: &str, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        loop {
+            if self.output_tail().contains(text) {
+                return true;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let state = self.shared.lock();
+            if state.exit.is_some() || left.is_zero() {
+                return false;
+            }
+            // A notice between the look and the lock is made up for soon.
+            let wait = left.min(Duration::from_millis(20));
+            drop(self.shared.changed.wait_timeout(state, wait));
+        }
+    }
+
+    /// A folder of the jail, such as one below `/tmp`, seen from outside.
+    pub fn folder(&self, path: &str) -> Result<WorkDir, SandboxError> {
+        WorkDir::open(&self.inside(path)?).map_err(SandboxError::io("open a folder of the jail"))
+    }
+
     /// The work folder, seen from outside. Works from the moment the process has started.
     pub fn work_dir(&self) -> Result<WorkDir, SandboxError> {
-        WorkDir::open(&self.inside(WORK_DIR)?).map_err(SandboxError::io("open the work folder"))
+        self.folder(WORK_DIR)
     }
 
     /// The host path of [`RUN_DIR`], for use before untrusted code runs: afterwards what lies
@@ -310,7 +333,7 @@ impl Arguments {
                 Err(_) => {}
             }
         }
-        for path in ["/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime"] {
+        for path in ["/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime", "/etc/fonts"] {
             self.plain(["--ro-bind-try", path, path]);
         }
         Ok(())
@@ -521,6 +544,7 @@ impl Keeper {
         let Ok(count) = rustix::io::read(&self.output, &mut buffer) else {
             return false;
         };
+        self.shared.changed.notify_all();
         let tail = &mut self.shared.lock().tail;
         tail.extend(&buffer[..count]);
         let excess = tail.len().saturating_sub(TAIL_BYTES);

@@ -29,16 +29,15 @@ pub fn programs(processes: Processes) -> Result<Vec<Vec<u8>>, SandboxError> {
     let denied = compile(denied_rules(processes)?, libc::EPERM)?;
     // glibc falls back to `clone`, whose flags a filter can read.
     let absent = compile(BTreeMap::from([(libc::SYS_clone3, vec![])]), libc::ENOSYS)?;
-    Ok([with_newer_calls_absent(denied), absent].iter().map(to_bytes).collect())
+    // Libraries that look for IPv6 expect this answer where it is missing.
+    let no_family = compile(socket_rules()?, libc::EAFNOSUPPORT)?;
+    Ok([with_newer_calls_absent(denied), absent, no_family].iter().map(to_bytes).collect())
 }
 
 fn denied_rules(processes: Processes) -> Result<BTreeMap<i64, Vec<SeccompRule>>, SandboxError> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
         DENIED.iter().map(|call| (*call, vec![])).collect();
     rules.insert(libc::SYS_clone, clone_rules(processes)?);
-    for call in [libc::SYS_socket, libc::SYS_socketpair] {
-        rules.insert(call, vec![rule(0, Op::Ne, libc::AF_UNIX as u64)?]);
-    }
     // Typing into, or redrawing, a terminal.
     let terminal = [libc::TIOCSTI, libc::TIOCLINUX, libc::TIOCSCTTY, libc::TIOCSETD];
     rules.insert(
@@ -51,6 +50,13 @@ fn denied_rules(processes: Processes) -> Result<BTreeMap<i64, Vec<SeccompRule>>,
         rules.insert(libc::SYS_vfork, vec![]);
     }
     Ok(rules)
+}
+
+/// Sockets of the file system only.
+fn socket_rules() -> Result<BTreeMap<i64, Vec<SeccompRule>>, SandboxError> {
+    let other_family = rule(0, Op::Ne, libc::AF_UNIX as u64)?;
+    let calls = [libc::SYS_socket, libc::SYS_socketpair];
+    Ok(calls.into_iter().map(|call| (call, vec![other_family.clone()])).collect())
 }
 
 fn clone_rules(processes: Processes) -> Result<Vec<SeccompRule>, SandboxError> {

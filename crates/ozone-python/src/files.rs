@@ -1,0 +1,138 @@
+//! The host's copies of a work folder's files.
+//!
+//! They outlive the kernel: after a restart they are put back, and what a user gave is there
+//! again. Nobody but us writes into the host's folder, so its names are what we made them.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use ozone_sandbox::{Entry, WorkDir};
+
+use crate::{ExecuteOptions, OutputFile, PythonError};
+
+/// More directory entries than this are not looked at.
+const MAX_ENTRIES: usize = 4_096;
+/// Of all files that one call brings out.
+const MAX_COLLECTED_BYTES: u64 = 128 << 20;
+
+#[derive(Debug)]
+enum Folder {
+    Given(PathBuf),
+    /// Removed with the kernel.
+    Own(tempfile::TempDir),
+}
+
+#[derive(Debug)]
+pub(crate) struct Files {
+    folder: Folder,
+    /// What the jail's folder held when it was last looked at.
+    known: HashMap<PathBuf, Entry>,
+}
+
+impl Files {
+    pub(crate) fn new(folder: Option<PathBuf>) -> Result<Files, PythonError> {
+        let doing = PythonError::io("make a folder for files");
+        let folder = match folder {
+            Some(folder) => std::fs::create_dir_all(&folder).map(|()| Folder::Given(folder)),
+            None => tempfile::Builder::new().prefix("ozone-files-").tempdir().map(Folder::Own),
+        };
+        Ok(Files { folder: folder.map_err(doing)?, known: HashMap::new() })
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        match &self.folder {
+            Folder::Given(path) => path,
+            Folder::Own(folder) => folder.path(),
+        }
+    }
+
+    /// Puts the host's files into a fresh work folder. Says how many did not fit.
+    pub(crate) fn restore(&mut self, work: &WorkDir) -> io::Result<u64> {
+        let mut failed = 0;
+        for path in files_below(self.folder()) {
+            let relative = path.strip_prefix(self.folder()).unwrap_or(&path);
+            let put = std::fs::read(&path).and_then(|bytes| work.write(relative, &bytes));
+            failed += u64::from(put.is_err());
+        }
+        self.look(work)?;
+        Ok(failed)
+    }
+
+    /// A file for the code to read, now and after restarts.
+    pub(crate) fn put(&mut self, work: &WorkDir, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let path = Path::new(name);
+        if !path.components().all(|part| matches!(part, Component::Normal(_))) || name.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a relative file name"));
+        }
+        work.write(path, bytes)?;
+        self.keep(path, bytes)?;
+        self.look(work)
+    }
+
+    fn look(&mut self, work: &WorkDir) -> io::Result<()> {
+        let entries = work.list(MAX_ENTRIES)?.into_iter();
+        self.known = entries.map(|entry| (entry.path.clone(), entry)).collect();
+        Ok(())
+    }
+
+    /// Copies out what is new or changed. The second part says what was left out.
+    pub(crate) fn collect(
+        &mut self,
+        work: &WorkDir,
+        options: &ExecuteOptions,
+    ) -> io::Result<(Vec<OutputFile>, Vec<String>)> {
+        let entries = work.list(MAX_ENTRIES)?;
+        let changed = entries.iter().filter(|entry| self.known.get(&entry.path) != Some(entry));
+        let changed: Vec<Entry> = changed.cloned().collect();
+        self.known = entries.into_iter().map(|entry| (entry.path.clone(), entry)).collect();
+        let left_out = changed.len().saturating_sub(options.max_files);
+        let mut room = MAX_COLLECTED_BYTES;
+        let mut files = Vec::new();
+        for entry in changed.into_iter().take(options.max_files) {
+            let most = options.max_file_bytes.min(room);
+            let bytes = work.read(&entry.path, most).ok();
+            let kept = bytes
+                .and_then(|bytes| Some((bytes.len() as u64, self.keep(&entry.path, &bytes).ok()?)));
+            room -= kept.as_ref().map_or(0, |(bytes, _)| *bytes);
+            files.push(OutputFile {
+                name: entry.path.display().to_string(),
+                bytes: kept.as_ref().map_or(entry.bytes, |(bytes, _)| *bytes),
+                host_path: kept.map(|(_, path)| path),
+            });
+        }
+        let notes = (left_out > 0).then(|| format!("{left_out} more files were not copied"));
+        Ok((files, notes.into_iter().collect()))
+    }
+
+    fn keep(&self, relative: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+        let target = self.folder().join(relative);
+        let parent = target.parent().unwrap_or(self.folder());
+        std::fs::create_dir_all(parent)?;
+        let mut file = tempfile::NamedTempFile::with_prefix_in(".ozone-", parent)?;
+        io::Write::write_all(&mut file, bytes)?;
+        file.persist(&target)?;
+        Ok(target)
+    }
+}
+
+/// Plain files, hidden ones left out; links are not followed.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let hidden = entry.file_name().to_str().is_none_or(|name| name.starts_with('.'));
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() && !hidden => folders.push(entry.path()),
+                Ok(kind) if kind.is_file() && !hidden => found.push(entry.path()),
+                _ => {}
+            }
+        }
+        if found.len() > MAX_ENTRIES {
+            break;
+        }
+    }
+    found.sort();
+    found
+}
