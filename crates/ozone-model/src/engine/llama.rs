@@ -15,6 +15,8 @@ use std::sync::{Arc, Once};
 
 use llama_cpp_sys_2 as sys;
 
+use super::KvType;
+
 thread_local! {
     /// What llama.cpp last complained about on this thread: the cause in an error message.
     static LAST_ERROR: RefCell<String> = const { RefCell::new(String::new()) };
@@ -259,6 +261,7 @@ pub(super) struct TokenAttributes {
 pub(super) struct ContextParams {
     /// Cells of the KV cache, shared by all sequences.
     pub cells: u32,
+    pub kv_type: KvType,
     pub sequences: u32,
     pub batch_tokens: u32,
     pub threads: u32,
@@ -302,6 +305,11 @@ impl Context {
         abort: Arc<AtomicBool>,
     ) -> Result<Context, String> {
         take_last_error();
+        let kv_type = match params.kv_type {
+            KvType::F32 => sys::GGML_TYPE_F32,
+            KvType::F16 => sys::GGML_TYPE_F16,
+            KvType::Q8_0 => sys::GGML_TYPE_Q8_0,
+        };
         // SAFETY: the parameters come from the library's defaults; the model and the abort flag
         // are kept alive by the fields below.
         let (ptr, batch) = unsafe {
@@ -313,6 +321,12 @@ impl Context {
             p.n_outputs_max = params.sequences;
             p.n_threads = params.threads as i32;
             p.n_threads_batch = params.threads as i32;
+            p.type_k = kv_type;
+            p.type_v = kv_type;
+            if params.kv_type == KvType::F32 {
+                // Flash attention would round to 16 bits on the way.
+                p.flash_attn_type = sys::LLAMA_FLASH_ATTN_TYPE_DISABLED;
+            }
             p.kv_unified = true;
             p.swa_full = true;
             p.no_perf = true;
