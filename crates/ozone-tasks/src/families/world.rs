@@ -16,7 +16,7 @@ pub(super) fn kinds() -> Vec<Kind> {
         kinds.extend(more());
     }
     // WORDED
-    kinds.retain(|k: &Kind| ["date", "steps"].contains(&k.family()));
+    kinds.retain(|k: &Kind| ["date", "steps", "table", "tool", "chat"].contains(&k.family()));
     kinds
 }
 
