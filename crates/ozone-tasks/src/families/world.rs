@@ -15,8 +15,6 @@ pub(super) fn kinds() -> Vec<Kind> {
     for more in [date::kinds, table::kinds, steps::kinds, chat::kinds, beyond::kinds, tool::kinds] {
         kinds.extend(more());
     }
-    // WORDED
-    kinds.retain(|k: &Kind| ["date", "steps", "table", "tool", "chat"].contains(&k.family()));
     kinds
 }
 
