@@ -2,7 +2,9 @@
 //!
 //! The code of a kind has one shape, whatever the wording; the reply only copies what it printed.
 
+mod digits;
 mod list;
+mod number;
 mod numbers;
 mod sequence;
 mod spelling;
@@ -16,6 +18,7 @@ pub(super) fn kinds() -> Vec<Kind> {
     let mut kinds = word::kinds();
     kinds.extend(spelling::kinds());
     kinds.extend(list::kinds());
+    kinds.extend(number::kinds());
     kinds
 }
 
