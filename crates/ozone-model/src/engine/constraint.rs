@@ -209,7 +209,7 @@ impl Thinking {
     pub fn forced(&self) -> Option<Vec<u32>> {
         let limit = self.limit.as_ref()?;
         let over = self.phase == Phase::Thinking && self.tokens >= limit.tokens_max;
-        over.then(|| [&limit.farewell[..], &limit.end].concat())
+        over.then(|| limit.forced())
     }
 
     /// What makes the end likelier as the limit comes near.

@@ -173,12 +173,23 @@ pub struct ThinkingLimit {
     pub end: Vec<u32>,
     /// Written before `end` where it is forced, such as "I must answer now.".
     pub farewell: Vec<u32>,
+    /// Written after `end` where it is forced: what the family's answers begin with.
+    pub after: Vec<u32>,
+}
+
+impl ThinkingLimit {
+    fn forced(&self) -> Vec<u32> {
+        [&self.farewell[..], &self.end, &self.after].concat()
+    }
 }
 
 /// One answer to be generated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GenerateRequest {
     pub prompt: Vec<u32>,
+    /// The beginning of the answer, generated earlier: it goes on behind it, and these tokens are
+    /// neither reported nor counted as generated again. Grammars, seeds and limits know them.
+    pub resumed: Vec<u32>,
     pub max_tokens: u32,
     pub sampling: Sampling,
     /// Tokens that end the answer, beside the model's own.
@@ -197,6 +208,7 @@ impl GenerateRequest {
     pub fn new(prompt: Vec<u32>, max_tokens: u32) -> GenerateRequest {
         GenerateRequest {
             prompt,
+            resumed: Vec::new(),
             max_tokens,
             sampling: Sampling::default(),
             stop_ids: Vec::new(),
@@ -472,11 +484,11 @@ impl Engine {
     fn check(&self, request: &GenerateRequest, seeds: &[u64]) -> Result<(), EngineError> {
         let bad = |text: &str| Err(EngineError::BadRequest(text.to_owned()));
         let context_tokens = self.inner.options.context_tokens;
-        let tokens = request.prompt.len();
+        let tokens = request.prompt.len() + request.resumed.len();
         if seeds.is_empty() {
             return bad("at least one answer must be asked for");
         }
-        if tokens == 0 {
+        if request.prompt.is_empty() {
             return bad("the prompt is empty");
         }
         if tokens >= context_tokens as usize {
@@ -486,18 +498,17 @@ impl Engine {
             return bad("at least one token must be asked for");
         }
         let unknown = |ids: &[u32]| ids.iter().any(|id| *id as usize >= self.vocab().len());
-        if unknown(&request.prompt) {
+        if unknown(&request.prompt) || unknown(&request.resumed) {
             return bad("the prompt has a token id that the model does not have");
         }
-        if let Some(limit) = &request.thinking
-            && (limit.end.is_empty() || unknown(&limit.end) || unknown(&limit.farewell))
-        {
-            return bad("the end of thinking must be tokens of the model");
-        }
-        if let Some(limit) = &request.thinking
-            && limit.end.len() + limit.farewell.len() > FORCED_TOKENS_MAX
-        {
-            return bad("the end of thinking is too long");
+        if let Some(limit) = &request.thinking {
+            let forced = limit.forced();
+            if limit.end.is_empty() || unknown(&forced) {
+                return bad("the end of thinking must be tokens of the model");
+            }
+            if forced.len() > FORCED_TOKENS_MAX {
+                return bad("the end of thinking is too long");
+            }
         }
         if request.logprobs.is_some_and(|n| n > TOP_LOGPROBS_MAX) {
             return bad("too many alternatives are asked for beside each token");

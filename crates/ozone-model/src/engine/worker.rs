@@ -74,20 +74,22 @@ impl Run {
     /// `children` must not be empty; the first one computes the prompt for all.
     pub fn new(mut request: GenerateRequest, mut children: Vec<Child>) -> Run {
         let me = children.remove(0);
-        let tokens = std::mem::take(&mut request.prompt);
-        Run::with(Arc::new(request), tokens, me, children)
+        let mut tokens = std::mem::take(&mut request.prompt);
+        let prompt_len = tokens.len();
+        tokens.append(&mut request.resumed);
+        Run::with(Arc::new(request), tokens, prompt_len, me, children)
     }
 
     fn with(
         request: Arc<GenerateRequest>,
         tokens: Vec<u32>,
+        prompt_len: usize,
         me: Child,
         children: Vec<Child>,
     ) -> Run {
         let mut sampling = request.sampling.clone();
         sampling.seed = me.seed;
-        let prompt_len = tokens.len();
-        let usage = EngineUsage { prompt_tokens: prompt_len as u32, ..EngineUsage::default() };
+        let usage = EngineUsage { prompt_tokens: tokens.len() as u32, ..EngineUsage::default() };
         Run {
             sampler: Sampler::new(sampling, request.logprobs),
             thinking: Thinking::new(request.thinking.clone()),
@@ -100,6 +102,20 @@ impl Run {
             started: false,
             usage,
         }
+    }
+
+    /// Takes note of the tokens that were generated earlier, as if they came now.
+    fn resume(&mut self, vocab: &Vocab) -> Result<(), EngineError> {
+        for at in self.prompt_len..self.tokens.len() {
+            let (id, before) = (self.tokens[at], &self.tokens[self.prompt_len..at]);
+            let refused = EngineError::DeadEnd("what was generated earlier does not fit");
+            if self.me.constraint.offer(before, id, vocab.decode_bytes(id))? == Offer::Refused {
+                return Err(refused);
+            }
+            self.sampler.accept(id);
+            self.thinking.accept(&self.tokens[self.prompt_len..=at]);
+        }
+        Ok(())
     }
 
     fn is_decoding(&self) -> bool {
@@ -855,7 +871,13 @@ impl Worker {
                 && !run.started
             {
                 run.start();
+                let resumed = run.resume(&self.vocab);
                 let children = std::mem::take(&mut run.children);
+                if let Err(error) = resumed {
+                    run.children = children;
+                    self.fail(index, error);
+                    continue;
+                }
                 if !children.is_empty() {
                     indices.extend(self.fork(index, children));
                 }
@@ -874,10 +896,15 @@ impl Worker {
         let places = self.options.sequences_max as usize;
         let Some(run) = self.slots[parent].run() else { return placed };
         let (request, order) = (Arc::clone(&run.request), run.order);
-        let prompt = run.tokens.clone();
+        let (prompt, prompt_len) = (run.tokens.clone(), run.prompt_len);
         for child in children {
-            let mut run =
-                Box::new(Run::with(Arc::clone(&request), prompt.clone(), child, Vec::new()));
+            let mut run = Box::new(Run::with(
+                Arc::clone(&request),
+                prompt.clone(),
+                prompt_len,
+                child,
+                vec![],
+            ));
             run.order = order;
             let slot = if self.active() < places { self.empty_slot(parent) } else { None };
             match slot {
@@ -886,10 +913,14 @@ impl Worker {
                     run.usage.cached_tokens = prompt.len() as u32;
                     add(&self.shared.counters.cached_tokens, prompt.len() as u64);
                     run.start();
+                    let resumed = run.resume(&self.vocab);
                     self.clock += 1;
                     self.slots[index].last_used = self.clock;
                     self.slots[index].role = Role::Active(run);
-                    placed.push(index);
+                    match resumed {
+                        Ok(()) => placed.push(index),
+                        Err(error) => self.fail(index, error),
+                    }
                 }
                 _ => left.push(run),
             }
