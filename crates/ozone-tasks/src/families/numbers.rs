@@ -155,9 +155,9 @@ fn spoken(n: i64) -> String {
     let n = n.unsigned_abs() as usize % 1000;
     match n {
         0..=19 => ONES[n].to_owned(),
-        20..=99 if n % 10 == 0 => TENS[n / 10].to_owned(),
+        20..=99 if n.is_multiple_of(10) => TENS[n / 10].to_owned(),
         20..=99 => format!("{}-{}", TENS[n / 10], ONES[n % 10]),
-        _ if n % 100 == 0 => format!("{} hundred", ONES[n / 100]),
+        _ if n.is_multiple_of(100) => format!("{} hundred", ONES[n / 100]),
         _ => format!("{} hundred and {}", ONES[n / 100], spoken((n % 100) as i64)),
     }
 }

@@ -7,7 +7,7 @@ use super::arithmetic::{order, orders};
 use super::expression::Op;
 use super::{figures, nth, one, show, solved};
 use crate::grade::{number, text};
-use crate::{Draw, Kind, Rng, Value, python, surface};
+use crate::{Draw, Kind, Rng, Value, surface};
 
 type Fraction = Ratio<i64>;
 
@@ -331,16 +331,15 @@ fn sum_difference(rng: &mut Rng) -> Draw {
     let (b, d) = (rng.magnitude(3), rng.magnitude(2));
     let a = b + d;
     let s = a + b;
-    let (output, answer) = pair(["x", "y"], [a, b]);
-    let think = one(rng, [format!("x + y = {s} and x - y = {d}.")]);
+    let think =
+        one(rng, [format!("Sum {s}, difference {d}: ({s} + {d}) / 2 and ({s} - {d}) / 2.")]);
     let reply = one(
         rng,
         [format!("The numbers are **{a}** and **{b}**."), format!("They are **{a}** and **{b}**.")],
     );
     let slots = vec![("s", show(&s.to_string(), rng)), ("d", show(&d.to_string(), rng))];
-    let code =
-        format!("from sympy import solve; print(solve(['Eq(x + y, {s})', 'Eq(x - y, {d})']))");
-    solved(slots, answer, think, code, output, reply)
+    let code = format!("print(({s} + {d}) // 2, ({s} - {d}) // 2)");
+    solved(slots, vec![number(a), number(b)], think, code, format!("{a} {b}"), reply)
 }
 
 /// Two different positive numbers have the sum `{s}` and the product `{p}`: which are they? The
@@ -411,15 +410,13 @@ fn ratio(rng: &mut Rng) -> Draw {
     let k = rng.magnitude(3);
     let s = k * (p + q);
     let (a, b) = (k * p, k * q);
-    let output = format!("{} {}", python::float(a as f64), python::float(b as f64));
+    let output = format!("{a} {b}");
     let think = one(rng, [format!("{p} + {q} parts share {s}.")]);
-    let reply = one(
-        rng,
-        [format!("The parts are **{a}.0** and **{b}.0**."), format!("**{a}.0** and **{b}.0**.")],
-    );
+    let reply =
+        one(rng, [format!("The parts are **{a}** and **{b}**."), format!("**{a}** and **{b}**.")]);
     let said = one(rng, [format!("{p}:{q}"), format!("{p} to {q}"), format!("{p} : {q}")]);
     let slots = vec![("s", figures(&s.to_string(), rng)), ("ratio", said)];
-    let code = format!("print({s} * {p} / ({p} + {q}), {s} * {q} / ({p} + {q}))");
+    let code = format!("print({s} * {p} // ({p} + {q}), {s} * {q} // ({p} + {q}))");
     solved(slots, vec![number(a), number(b)], think, code, output, reply)
 }
 
@@ -752,7 +749,6 @@ fn ages(
     a: (&str, i64),
     b: (&str, i64),
 ) -> Draw {
-    let (output, answer) = pair(["a", "b"], [a.1, b.1]);
     let reply = one(
         rng,
         [
@@ -760,7 +756,8 @@ fn ages(
             format!("{} is **{}** years old, {} is **{}**.", a.0, a.1, b.0, b.1),
         ],
     );
-    solved(slots, answer, think, code, output, reply)
+    let answer = vec![number(a.1), number(b.1)];
+    solved(slots, answer, think, code, format!("{} {}", a.1, b.1), reply)
 }
 
 fn names(rng: &mut Rng) -> (String, String) {
@@ -776,8 +773,8 @@ fn age_times(rng: &mut Rng) -> Draw {
     let b = rng.int(2, 25);
     let a = k * b;
     let s = a + b;
-    let think = one(rng, [format!("a for {x}, b for {y}: a = {k}b, a + b = {s}.")]);
-    let code = format!("from sympy import solve; print(solve(['Eq(a, {k}*b)', 'Eq(a + b, {s})']))");
+    let think = one(rng, [format!("{y} is 1 part, {x} {k} parts: {s} / ({k} + 1) is one part.")]);
+    let code = format!("b = {s} // ({k} + 1); print({k} * b, b)");
     let slots = vec![
         ("A", x.clone()),
         ("B", y.clone()),
@@ -794,9 +791,9 @@ fn age_older(rng: &mut Rng) -> Draw {
     let (d, b) = (rng.int(2, 40), rng.int(2, 60));
     let a = b + d;
     let s = a + b;
-    let think = one(rng, [format!("a for {x}, b for {y}: a = b + {d}, a + b = {s}.")]);
-    let code =
-        format!("from sympy import solve; print(solve(['Eq(a, b + {d})', 'Eq(a + b, {s})']))");
+    let think =
+        one(rng, [format!("Sum {s}, difference {d}: ({s} + {d}) / 2 and ({s} - {d}) / 2.")]);
+    let code = format!("print(({s} + {d}) // 2, ({s} - {d}) // 2)");
     let slots = vec![
         ("A", x.clone()),
         ("B", y.clone()),
@@ -816,10 +813,10 @@ fn age_future(rng: &mut Rng) -> Draw {
     if a > 110 {
         return age_future(rng);
     }
-    let think = one(rng, [format!("In x years: {a} + x = {k} times ({b} + x).")]);
+    let think = one(rng, [format!("{a} + t = {k} * ({b} + t): solve for t.")]);
     let reply =
         one(rng, [format!("In **{x}** years."), format!("It will be so in **{x}** years.")]);
-    let code = format!("from sympy import solve; print(solve('Eq({a} + x, {k}*({b} + x))'))");
+    let code = format!("print(({a} - {k} * {b}) // ({k} - 1))");
     let slots = vec![
         ("A", first),
         ("B", second),
@@ -827,7 +824,7 @@ fn age_future(rng: &mut Rng) -> Draw {
         ("b", b.to_string()),
         ("k", surface::count(k, rng)),
     ];
-    solved(slots, vec![number(x)], think, code, format!("[{x}]"), reply)
+    solved(slots, vec![number(x)], think, code, x.to_string(), reply)
 }
 
 /// The `{nth}` ("20th", "fifth") term of the arithmetic sequence that begins with `{a}` and has the

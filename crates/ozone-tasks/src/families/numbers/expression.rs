@@ -183,6 +183,17 @@ impl Expression {
         }
     }
 
+    /// `true` for a fact that is answered without a call: one operation on one-digit numbers.
+    pub fn is_easy(&self) -> bool {
+        let one_digit = |e: &Expression| matches!(e, Expression::Number(n) if n.len() == 1);
+        match self {
+            Expression::Of(Op::Add | Op::Subtract | Op::Multiply, a, b) => {
+                one_digit(a) && one_digit(b)
+            }
+            _ => false,
+        }
+    }
+
     pub fn value(&self) -> Option<Number> {
         match self {
             Expression::Number(n) => Some(Number::parse(n)),

@@ -1,5 +1,4 @@
-//! Percentages. The code always multiplies first and divides by 100 last, and rounds: a share to
-//! six places, a percentage to two.
+//! Percentages. The code rounds: an amount to six places, a percentage to two.
 
 use super::{decimal, figures, one, positive, printed, solved, value};
 use crate::grade::{number, text};
@@ -145,8 +144,8 @@ fn increase(rng: &mut Rng) -> Draw {
     let think = one(rng, [format!("Increase {y} by {x}%."), format!("{y} plus {x}% of it.")]);
     let way = rng.below(3);
     let slots = vec![("x", x.clone()), ("y", figures(&y, rng))];
-    let inner = format!("{y} * (100 + {x}) / 100");
-    ask(slots, value(&y) * (100.0 + value(&x)) / 100.0, 6, think, &inner, |out| match way {
+    let inner = format!("{y} * (1 + {x} / 100)");
+    ask(slots, value(&y) * (1.0 + value(&x) / 100.0), 6, think, &inner, |out| match way {
         0 => format!("{y} increased by {x}% is **{out}**."),
         1 => format!("The new value is **{out}**."),
         _ => format!("It becomes **{out}**."),
@@ -159,8 +158,8 @@ fn decrease(rng: &mut Rng) -> Draw {
     let think = one(rng, [format!("Decrease {y} by {x}%."), format!("{y} less {x}% of it.")]);
     let way = rng.below(3);
     let slots = vec![("x", x.clone()), ("y", figures(&y, rng))];
-    let inner = format!("{y} * (100 - {x}) / 100");
-    ask(slots, value(&y) * (100.0 - value(&x)) / 100.0, 6, think, &inner, |out| match way {
+    let inner = format!("{y} * (1 - {x} / 100)");
+    ask(slots, value(&y) * (1.0 - value(&x) / 100.0), 6, think, &inner, |out| match way {
         0 => format!("{y} decreased by {x}% is **{out}**."),
         1 => format!("The new value is **{out}**."),
         _ => format!("It leaves **{out}**."),
@@ -265,8 +264,8 @@ fn before_increase(rng: &mut Rng) -> Draw {
     let think = one(rng, [format!("Undo an increase of {x}% that gave {b}.")]);
     let way = rng.below(2);
     let slots = vec![("x", x.clone()), ("b", figures(&b, rng))];
-    let inner = format!("{b} / (100 + {x}) * 100");
-    ask(slots, value(&b) / (100.0 + value(&x)) * 100.0, 2, think, &inner, |out| match way {
+    let inner = format!("{b} / (1 + {x} / 100)");
+    ask(slots, value(&b) / (1.0 + value(&x) / 100.0), 2, think, &inner, |out| match way {
         0 => format!("Before the {x}% increase it was **{out}**."),
         _ => format!("The original value was **{out}**."),
     })
@@ -280,17 +279,17 @@ fn before_decrease(rng: &mut Rng) -> Draw {
     let think = one(rng, [format!("Undo a decrease of {x}% that left {b}.")]);
     let way = rng.below(2);
     let slots = vec![("x", x.clone()), ("b", figures(&b, rng))];
-    let inner = format!("{b} / (100 - {x}) * 100");
-    ask(slots, value(&b) / (100.0 - value(&x)) * 100.0, 2, think, &inner, |out| match way {
+    let inner = format!("{b} / (1 - {x} / 100)");
+    ask(slots, value(&b) / (1.0 - value(&x) / 100.0), 2, think, &inner, |out| match way {
         0 => format!("Before the {x}% decrease it was **{out}**."),
         _ => format!("The original value was **{out}**."),
     })
 }
 
 /// Two or three changes in words, their factors as code, and what they do to an amount.
-fn changes(rng: &mut Rng, start: f64) -> (String, String, f64) {
+fn changes(rng: &mut Rng, start: Option<f64>) -> (String, String, f64) {
     let n = if rng.chance(0.8) { 2 } else { 3 };
-    let (mut said, mut code, mut x) = (String::new(), String::new(), start);
+    let (mut said, mut code, mut x) = (String::new(), String::new(), 1.0);
     for i in 0..n {
         let rate = (if rng.chance(0.7) { 5 * rng.int(1, 12) } else { rng.int(1, 60) }).to_string();
         let up = rng.chance(0.5);
@@ -303,15 +302,12 @@ fn changes(rng: &mut Rng, start: f64) -> (String, String, f64) {
             *rng.pick(&["down by", "decreased by", "reduced by"])
         };
         said.push_str(&format!("{word} {rate}%"));
-        let factor = if up { 100.0 + value(&rate) } else { 100.0 - value(&rate) };
+        let part = value(&rate) / 100.0;
+        let factor = if up { 1.0 + part } else { 1.0 - part };
         let sign = if up { '+' } else { '-' };
-        x = if i == 0 && code.is_empty() && start == 0.0 {
-            factor / 100.0
-        } else {
-            x * factor / 100.0
-        };
-        let times = if start == 0.0 && i == 0 { "" } else { " * " };
-        code.push_str(&format!("{times}(100 {sign} {rate}) / 100"));
+        x = if code.is_empty() { start.unwrap_or(1.0) * factor } else { x * factor };
+        let times = if code.is_empty() && start.is_none() { "" } else { " * " };
+        code.push_str(&format!("{times}(1 {sign} {rate} / 100)"));
     }
     (said, code, x)
 }
@@ -320,7 +316,7 @@ fn changes(rng: &mut Rng, start: f64) -> (String, String, f64) {
 /// by 20%" or "up by 5%, then down by 8%". Asked is the final amount.
 fn successive(rng: &mut Rng) -> Draw {
     let y = (10 * rng.magnitude(4)).to_string();
-    let (said, code, x) = changes(rng, value(&y));
+    let (said, code, x) = changes(rng, Some(value(&y)));
     let think = one(rng, [format!("Apply the changes to {y} in order.")]);
     let way = rng.below(2);
     let slots = vec![("y", figures(&y, rng)), ("changes", said)];
@@ -333,7 +329,7 @@ fn successive(rng: &mut Rng) -> Draw {
 /// The overall percentage change (signed) of something that is `{changes}`, as "increased by 10%
 /// and then reduced by 20%".
 fn overall(rng: &mut Rng) -> Draw {
-    let (said, code, x) = changes(rng, 0.0);
+    let (said, code, x) = changes(rng, None);
     let think = one(rng, ["Multiply the factors and compare with 1.".into()]);
     let way = rng.below(2);
     ask(
@@ -520,17 +516,22 @@ fn rest(rng: &mut Rng) -> Draw {
     let such = *rng.pick(such);
     let x = (5 * rng.int(1, 19)).to_string();
     let y = (20 * rng.magnitude(3)).to_string();
-    let think = one(rng, [format!("The rest is 100 minus {x} percent of {y}.")]);
-    let way = rng.below(2);
+    let think = one(rng, [format!("{y} minus {x} percent of {y}.")]);
+    let (n, p) = (value(&y) as i64, value(&x) as i64);
+    let output = (n - n * p / 100).to_string();
+    let reply = one(
+        rng,
+        [
+            format!("**{output}** {things} are not {such}."),
+            format!("The rest are **{output}** {things}."),
+        ],
+    );
     let slots = vec![
         ("x", x.clone()),
         ("y", figures(&y, rng)),
         ("things", things.to_owned()),
         ("such", such.to_owned()),
     ];
-    let inner = format!("{y} * (100 - {x}) / 100");
-    ask(slots, value(&y) * (100.0 - value(&x)) / 100.0, 6, think, &inner, |out| match way {
-        0 => format!("**{out}** {things} are not {such}."),
-        _ => format!("The rest are **{out}** {things}."),
-    })
+    let code = format!("print({y} - {y} * {x} // 100)");
+    solved(slots, vec![number(&output)], think, code, output, reply)
 }
