@@ -24,7 +24,7 @@ pub(super) fn kinds() -> Vec<Kind> {
         kind("steps/days-divisible", 20, |rng| days_and(rng, Ask::Divisible)),
         // The days between `{a}` and `{b}`, and the remainder of that number divided by `{k}`.
         kind("steps/days-remainder", 14, |rng| days_and(rng, Ask::Remainder)),
-        // The days between `{a}` and `{b}`, and the prime factors of that number.
+        // The days between `{a}` and `{b}`, and its prime factorisation.
         kind("steps/days-factors", 20, |rng| days_and(rng, Ask::Factors)),
         // The days between `{a}` and `{b}`, and how many full weeks and remaining days that is
         // (three values: days, weeks, remaining days).
@@ -72,7 +72,7 @@ pub(super) fn kinds() -> Vec<Kind> {
         kind("steps/then-divisible", 12, |rng| both(rng, Ask::Divisible)),
         // The number `{first}`, and its remainder when divided by `{k}`.
         kind("steps/then-remainder", 10, |rng| both(rng, Ask::Remainder)),
-        // The number `{first}`, and its prime factors.
+        // The number `{first}`, and its prime factorisation (2 × 2 × 3).
         kind("steps/then-factors", 12, |rng| both(rng, Ask::Factors)),
         // The number `{first}`, and the sum of its digits.
         kind("steps/then-digit-sum", 12, |rng| both(rng, Ask::DigitSum)),
@@ -101,7 +101,7 @@ pub(super) fn kinds() -> Vec<Kind> {
         kind("steps/of-divisible", 12, |rng| last(rng, Ask::Divisible)),
         // The remainder of the number `{first}` when divided by `{k}`.
         kind("steps/of-remainder", 10, |rng| last(rng, Ask::Remainder)),
-        // The prime factors of the number `{first}`.
+        // The prime factorisation of the number `{first}`.
         kind("steps/of-factors", 12, |rng| last(rng, Ask::Factors)),
         // The sum of the digits of the number `{first}`.
         kind("steps/of-digit-sum", 12, |rng| last(rng, Ask::DigitSum)),
@@ -445,7 +445,9 @@ impl First {
                     _ => format!("the count of prime numbers up to {n}"),
                 };
                 let value = (2..=n).filter(|p| is_prime(*p)).count() as i64;
-                let code = format!("from sympy import primepi; print(primepi({n}))");
+                let code = format!(
+                    "from sympy import primerange; print(len(list(primerange(1, {n} + 1))))"
+                );
                 let label = format!("the number of primes up to {n}");
                 made(vec![("n", n.to_string())], phrase, label, code, value)
             }
@@ -498,7 +500,10 @@ impl First {
                 n.label = format!("the digit sum of {}", n.label);
                 let at = n.name();
                 n.calls[0].0 = n.value.to_string();
-                n.calls.push((String::new(), format!("print(sum(map(int, str({at}))))")));
+                n.calls.push((
+                    String::new(),
+                    format!("print(sum(int(d) for d in {}))", digits_of(&at)),
+                ));
                 n.value = sum;
                 n.variable = false;
                 n.slots.clear();
@@ -653,24 +658,25 @@ impl Ask {
                 let clause = either(
                     rng,
                     [
-                        format!("what are {its} prime factors"),
+                        format!("what is {its} factorisation into primes"),
                         format!("how does {it} factor into primes"),
                         format!("what is {its} prime factorisation"),
                         format!("what is {its} prime factorization"),
                     ],
                 );
                 let all: Vec<String> = factors(n).iter().map(i64::to_string).collect();
+                let all = all.join(" × ");
                 return Asked {
                     slots: vec![],
                     clause,
-                    goal: "its prime factors".into(),
-                    think: format!("Prime factors of {n}."),
+                    goal: "its prime factorisation".into(),
+                    think: format!("Factor {n} into primes."),
                     code: format!(
-                        "from sympy import factorint; print(factorint({at}, multiple=True))"
+                        "from sympy import factorint; print(*factorint({at}, multiple=True), sep=' × ')"
                     ),
-                    output: python::list(&all),
-                    values: vec![text(all.join(", "))],
-                    reply: format!("The prime factors of {n} are **{}**.", all.join(", ")),
+                    output: all.clone(),
+                    values: vec![text(&all)],
+                    reply: format!("The prime factorisation of {n} is **{all}**."),
                 };
             }
             Ask::DigitSum => {
@@ -686,7 +692,7 @@ impl Ask {
                     "its digit sum",
                     "the digit sum of N",
                     digit_sum(n).to_string(),
-                    format!("print(sum(map(int, str({at}))))"),
+                    format!("print(sum(int(d) for d in {}))", digits_of(at)),
                     clause,
                 );
             }
@@ -708,7 +714,7 @@ impl Ask {
                     "its square root",
                     "the square root of N",
                     python::rounded((n as f64).sqrt(), 2),
-                    format!("import math; print(round(math.sqrt({at}), 2))"),
+                    format!("print(round({at} ** 0.5, 2))"),
                     clause,
                 );
             }
@@ -789,7 +795,7 @@ impl Ask {
                     "how many digits it has",
                     "the number of digits of N",
                     n.to_string().len().to_string(),
-                    format!("print(len(str({at})))"),
+                    format!("print(len({}))", digits_of(at)),
                     clause,
                 );
             }
@@ -812,7 +818,7 @@ impl Ask {
                     "how many divisors it has",
                     "the number of divisors of N",
                     count.to_string(),
-                    format!("from sympy import divisor_count; print(divisor_count({at}))"),
+                    format!("from sympy import divisors; print(len(divisors({at})))"),
                     clause,
                 );
             }
@@ -855,6 +861,11 @@ impl Ask {
             _ => n >= 1,
         }
     }
+}
+
+/// The digits of `at`, a number or the variable that holds it, as Python text.
+fn digits_of(at: &str) -> String {
+    if at == "n" { "str(n)".into() } else { format!("'{at}'") }
 }
 
 fn square(n: i64) -> String {

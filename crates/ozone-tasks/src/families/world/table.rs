@@ -243,11 +243,17 @@ fn total(rng: &mut Rng) -> Draw {
     )
 }
 
-/// The mean (average) of the values in `{table}`, rounded to two decimals.
+/// The mean (average) of the values in `{table}`, rounded to four decimals where
+/// it is not shorter.
 fn mean(rng: &mut Rng) -> Draw {
     let t = Rows::draw(rng);
-    let x = python::rounded(t.sum() as f64 / t.rows.len() as f64, 2);
-    let code = format!("v = {}; print(round(sum(v) / len(v), 2))", t.list());
+    let (sum, n) = (t.sum(), t.rows.len() as i64);
+    let x = if sum % n == 0 {
+        (sum / n).to_string()
+    } else {
+        python::rounded(sum as f64 / n as f64, 4)
+    };
+    let code = format!("from statistics import mean; print(round(mean({}), 4))", t.list());
     let reply = either(
         rng,
         [
@@ -279,7 +285,7 @@ fn median(rng: &mut Rng) -> Draw {
         t.slots(),
         Step::new(
             format!("Median of {}.", t.list()),
-            format!("from statistics import median; print(median({}))", t.list()),
+            format!("from statistics import median; print(round(median({}), 4))", t.list()),
             x.clone(),
         ),
         vec![number(&x)],
@@ -326,7 +332,7 @@ fn range(rng: &mut Rng) -> Draw {
         t.slots(),
         Step::new(
             format!("Largest minus smallest of {}.", t.list()),
-            format!("v = {}; print(max(v) - min(v))", t.list()),
+            format!("x = {}; print(max(x) - min(x))", t.list()),
             n.to_string(),
         ),
         vec![number(n)],
@@ -348,7 +354,7 @@ fn counted(rng: &mut Rng, sign: &str, word: &str) -> Draw {
         slots,
         Step::new(
             format!("Values {word} {limit}: count them."),
-            format!("print(sum(v {sign} {limit} for v in {}))", t.list()),
+            format!("print(sum(n {sign} {limit} for n in {}))", t.list()),
             n.to_string(),
         ),
         vec![number(n)],
@@ -383,7 +389,7 @@ fn sum_above(rng: &mut Rng) -> Draw {
         slots,
         Step::new(
             format!("Values above {limit}: add them up."),
-            format!("print(sum(v for v in {} if v > {limit}))", t.list()),
+            format!("print(sum(n for n in {} if n > {limit}))", t.list()),
             n.to_string(),
         ),
         vec![number(n)],
@@ -564,7 +570,7 @@ fn above_mean(rng: &mut Rng) -> Draw {
         t.slots(),
         Step::new(
             format!("Values above the mean of {}.", t.list()),
-            format!("v = {}; print(sum(x > sum(v) / len(v) for x in v))", t.list()),
+            format!("x = {}; print(sum(n > sum(x) / len(x) for n in x))", t.list()),
             n.to_string(),
         ),
         vec![number(n)],

@@ -102,14 +102,14 @@ fn root(rng: &mut Rng) -> Simple {
             ],
         ),
         think: format!("The square root of {n}."),
-        code: format!("import math; print(round(math.sqrt({n}), 2))"),
+        code: format!("print(round({n} ** 0.5, 2))"),
         output: x.clone(),
         value: Value::Rounded(x.clone()),
         reply: format!("The square root of {n} is **{x}**."),
-        unimported: Some((format!("print(round(math.sqrt({n}), 2))"), "math")),
+        unimported: None,
         misnamed: Some((
-            format!("import math; print(round(math.root({n}), 2))"),
-            "AttributeError: module 'math' has no attribute 'root'".into(),
+            format!("print(round(sqrt({n}), 2))"),
+            "NameError: name 'sqrt' is not defined".into(),
         )),
         standard: None,
     }
@@ -199,7 +199,12 @@ fn mean(rng: &mut Rng) -> Simple {
     let n = rng.int(3, 6);
     let v: Vec<i64> = (0..n).map(|_| rng.magnitude(3)).collect();
     let cells: Vec<String> = v.iter().map(i64::to_string).collect();
-    let x = python::rounded(v.iter().sum::<i64>() as f64 / v.len() as f64, 2);
+    let (sum, len) = (v.iter().sum::<i64>(), v.len() as i64);
+    let x = if sum % len == 0 {
+        (sum / len).to_string()
+    } else {
+        python::rounded(sum as f64 / len as f64, 2)
+    };
     let (shown, list) = (surface::list(&cells, rng), python::list(&cells));
     Simple {
         question: either(
@@ -210,14 +215,14 @@ fn mean(rng: &mut Rng) -> Simple {
             ],
         ),
         think: format!("Mean of {list}."),
-        code: format!("v = {list}; print(round(sum(v) / len(v), 2))"),
+        code: format!("from statistics import mean; print(round(mean({list}), 2))"),
         output: x.clone(),
         value: number(&x),
         reply: format!("The mean is **{x}**."),
-        unimported: None,
+        unimported: Some((format!("print(round(mean({list}), 2))"), "mean")),
         misnamed: Some((
-            format!("print(round(mean({list}), 2))"),
-            "NameError: name 'mean' is not defined".into(),
+            format!("from statistics import mean; print(round(average({list}), 2))"),
+            "NameError: name 'average' is not defined".into(),
         )),
         standard: None,
     }
