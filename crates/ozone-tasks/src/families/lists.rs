@@ -2,6 +2,7 @@
 //!
 //! The code of a kind has one shape, whatever the wording; the reply only copies what it printed.
 
+mod base;
 mod digits;
 mod list;
 mod number;
@@ -19,6 +20,7 @@ pub(super) fn kinds() -> Vec<Kind> {
     kinds.extend(spelling::kinds());
     kinds.extend(list::kinds());
     kinds.extend(number::kinds());
+    kinds.extend(base::kinds());
     kinds
 }
 
