@@ -90,7 +90,7 @@ impl Marks {
     fn literal_starts(&self, rest: &str) -> bool {
         self.literals.iter().any(|literal| {
             rest.starts_with(literal.as_str())
-                || (rest.len() > 1 && rest.len() < literal.len() && literal.starts_with(rest))
+                || (rest.len() < literal.len() && literal.starts_with(rest))
         })
     }
 

@@ -17,7 +17,7 @@ use crate::message::{Conversation, Message, ToolCall, ToolSpec};
 use crate::{Format, SpecialToken, Tokenizer, harmony, json};
 
 /// Steps of the template engine for one rendering: a template in a downloaded file may loop.
-const FUEL: u64 = 50_000_000;
+const FUEL: u64 = 10_000_000;
 /// A template is a few kilobytes; more than this is not one.
 const SOURCE_BYTES_MAX: usize = 1 << 20;
 

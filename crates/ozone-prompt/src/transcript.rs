@@ -101,15 +101,15 @@ impl Transcript {
         let mut conversation = self.conversation.clone();
         conversation.messages.extend(messages);
         let full = template.render(&conversation, &self.marks)?;
-        let before = template
-            .render_until(&conversation, &conversation.messages[..seen], &self.marks, false)
-            .ok();
         self.thinking_open = full.thinking_open;
-        let suffix =
-            before.and_then(|before| self.suffix(&before, &full, &conversation, seen, tokenizer));
+        let suffix = self
+            .turn_end(&full, &conversation, seen, template, tokenizer)
+            .map(|(end, missing)| (&full.marked[end..], missing));
         self.conversation = conversation;
         Ok(match suffix {
-            Some(ids) => {
+            Some((text, missing)) => {
+                let mut ids: Vec<u32> = missing.into_iter().collect();
+                ids.extend(tokens(text, tokenizer));
                 self.tokens.extend_from_slice(&ids);
                 Appended::Suffix(ids)
             }
@@ -120,49 +120,62 @@ impl Transcript {
         })
     }
 
-    fn suffix(
+    /// Where in the full rendering the last sampled turn has ended, and its end-of-turn token if the
+    /// engine has not seen it. `None` if the rendering is not a continuation of what was seen.
+    ///
+    /// The turn's own words are not looked for, since a template may write them otherwise than the
+    /// model did (spaces in JSON, an empty thought). What stands before the turn must be unchanged,
+    /// and what stands between the turn and the first new message is found by changing that message.
+    fn turn_end(
         &self,
-        before: &Rendered,
         full: &Rendered,
         conversation: &Conversation,
         seen: usize,
+        template: &ChatTemplate,
         tokenizer: &dyn Tokenizer,
-    ) -> Option<Vec<u32>> {
-        let rest = full.marked.strip_prefix(before.marked.as_str())?;
-        if self.drops_thoughts(&full.marked, conversation, seen) {
+    ) -> Option<(usize, Option<u32>)> {
+        let history = &conversation.messages[..seen.checked_sub(1)?];
+        if !matches!(conversation.messages[seen - 1], Message::Assistant { .. })
+            || self.drops_thoughts(&full.marked, conversation, seen)
+        {
             return None;
         }
-        // Without the last turn, to look for its end only where it was written.
-        let last_turn = conversation.messages[..seen]
-            .last()
-            .map_or(0, |last| last_turn_start(&before.marked, &self.marks, last));
+        let before = template.render_until(conversation, history, &self.marks, false);
+        let before = before.map(|rendered| rendered.marked).unwrap_or_default();
+        if !full.marked.starts_with(&before) {
+            return None;
+        }
+        let mut changed = conversation.clone();
+        match changed.messages.get_mut(seen)? {
+            Message::System { text } | Message::Developer { text } | Message::User { text } => {
+                text.insert(0, CHANGED);
+            }
+            Message::ToolResult { output, .. } => output.insert(0, CHANGED),
+            Message::Assistant { .. } => return None,
+        }
+        let changed = template.render(&changed, &self.marks).ok()?.marked;
+        let head = common_prefix(&full.marked, &changed);
+        let last = self.tokens.last().copied().filter(|id| tokenizer.is_eog(*id));
+        // gpt-oss ends an answer with `<|return|>` but reads `<|end|>` in its history.
+        if last.is_some_and(|id| tokenizer.decode_bytes(id) == b"<|return|>") {
+            return None;
+        }
         let end = tokenizer
             .special_tokens()
             .iter()
             .filter(|token| tokenizer.is_eog(token.id) && !token.text.is_empty())
-            .filter_map(|token| {
-                let at = before.marked.rfind(token.text.as_str()).filter(|at| *at >= last_turn)?;
-                Some((at, token))
-            })
+            .filter_map(|token| Some((head.rfind(token.text.as_str())?, token)))
+            .filter(|(at, _)| *at >= before.len())
             .max_by_key(|(at, token)| (*at, token.text.len()));
-        let last = self.tokens.last().copied();
-        let ended = last.is_some_and(|id| tokenizer.is_eog(id));
-        Some(match end {
-            Some((at, token)) => {
-                let tail = &before.marked[at + token.text.len()..];
-                let mut ids = vec![];
-                match last {
-                    // gpt-oss ends an answer with `<|return|>` but reads `<|end|>` in its history.
-                    Some(id) if ended && id != token.id && is_return(id, tokenizer) => return None,
-                    _ if !ended => ids.push(token.id),
-                    _ => {}
-                }
-                ids.extend(tokens(&format!("{tail}{rest}"), tokenizer));
-                ids
-            }
-            None if ended && last.is_some_and(|id| is_return(id, tokenizer)) => return None,
-            None => tokens(rest, tokenizer),
-        })
+        if let Some((at, end)) = end {
+            return Some((at + end.text.len(), last.is_none().then_some(end.id)));
+        }
+        // The template ends the turn with no token (R1's first one, after a call): then the text
+        // with the turn must be what the full text begins with.
+        let with_turn =
+            template.render_until(conversation, &conversation.messages[..seen], &self.marks, false);
+        let with_turn = with_turn.ok()?.marked;
+        full.marked.starts_with(&with_turn).then_some((with_turn.len(), None))
     }
 
     /// A user's new turn makes most templates leave out the thoughts before it. They are then taken
@@ -182,18 +195,13 @@ impl Transcript {
     }
 }
 
-fn is_return(id: u32, tokenizer: &dyn Tokenizer) -> bool {
-    tokenizer.decode_bytes(id) == b"<|return|>"
-}
+/// Any character that a text does not begin with by chance.
+const CHANGED: char = '\u{FDD1}';
 
-/// Where the last message's own words begin, so that an end-of-turn token of an earlier turn is not
-/// taken for its.
-fn last_turn_start(before: &str, marks: &Marks, last: &Message) -> usize {
-    let Message::Assistant { reasoning, text, tool_calls } = last else { return 0 };
-    let words = [
-        tool_calls.last().map(|call| call.name.as_str()),
-        Some(text.trim()).filter(|text| !text.is_empty()),
-        reasoning.as_deref().map(str::trim).filter(|text| !text.is_empty()),
-    ];
-    words.into_iter().flatten().find_map(|word| before.rfind(&marks.mark(word))).unwrap_or(0)
+fn common_prefix<'a>(a: &'a str, b: &str) -> &'a str {
+    let same = a.char_indices().zip(b.chars()).find(|((_, x), y)| x != y);
+    match same {
+        Some(((at, _), _)) => &a[..at],
+        None => &a[..a.len().min(b.len())],
+    }
 }

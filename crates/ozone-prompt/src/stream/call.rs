@@ -450,7 +450,7 @@ impl CallBody {
 
     /// Nothing that matters is missing, though the stream ends here.
     pub fn complete(&self) -> bool {
-        self.arguments.done
+        self.arguments.done && self.arguments.scanner.kind == Some(Kind::Object)
     }
 
     pub fn end(mut self, tools: &[ToolSpec], cut: bool, out: &mut Out) {

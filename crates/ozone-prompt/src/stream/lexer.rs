@@ -39,6 +39,9 @@ pub enum Lex {
 const THINK: [(&str, Tag); 2] = [("<think>", Tag::ThinkOpen), ("</think>", Tag::ThinkClose)];
 const FOREIGN: [(&str, Tag); 2] =
     [("[TOOL_CALLS]", Tag::Foreign), ("<|python_tag|>", Tag::Foreign)];
+/// Magistral's.
+const THINK_IN_BRACKETS: [(&str, Tag); 2] =
+    [("[THINK]", Tag::ThinkOpen), ("[/THINK]", Tag::ThinkClose)];
 const HERMES: [(&str, Tag); 2] = [("<tool_call>", Tag::CallOpen), ("</tool_call>", Tag::CallClose)];
 /// Small distilled models misspell the first of them with `_` or a space.
 const DEEP_SEEK: [(&str, Tag); 7] = [
@@ -66,6 +69,9 @@ pub fn tags_of(format: Format) -> Vec<(&'static str, Tag)> {
         Format::Harmony => return HARMONY.to_vec(),
         Format::HermesQwen | Format::Plain => tags.extend(HERMES),
         Format::DeepSeekR1 => tags.extend(DEEP_SEEK),
+    }
+    if format == Format::Plain {
+        tags.extend(THINK_IN_BRACKETS);
     }
     tags.extend(THINK);
     tags.extend(FOREIGN);

@@ -160,7 +160,7 @@ impl StreamParser {
     /// For a stream of text: tags are recognised by their characters. `thinking_open` is
     /// [`crate::Rendered::thinking_open`] of the prompt. `tools` are those that were offered.
     pub fn for_text(format: Format, tools: &[ToolSpec], thinking_open: bool) -> StreamParser {
-        StreamParser::new(format, tools, thinking_open, |_| false)
+        StreamParser::new(format, tools, thinking_open, true, |_| false)
     }
 
     /// For a stream of tokens of this vocabulary; feed it with [`StreamParser::push_token`].
@@ -171,7 +171,7 @@ impl StreamParser {
         tokenizer: &dyn Tokenizer,
     ) -> StreamParser {
         let specials = tokenizer.special_tokens();
-        StreamParser::new(format, tools, thinking_open, |tag| {
+        StreamParser::new(format, tools, thinking_open, true, |tag| {
             specials.iter().any(|token| token.text == tag)
         })
     }
@@ -180,12 +180,13 @@ impl StreamParser {
         format: Format,
         tools: &[ToolSpec],
         thinking_open: bool,
+        repairs: bool,
         is_token: impl Fn(&str) -> bool,
     ) -> StreamParser {
         let machine = match format {
             Format::Harmony => Machine::Harmony(Harmony::new(tools)),
             Format::HermesQwen | Format::DeepSeekR1 | Format::Plain => {
-                Machine::Tags(Tags::new(tools, thinking_open))
+                Machine::Tags(Tags::new(tools, thinking_open, repairs))
             }
         };
         StreamParser {
@@ -223,6 +224,13 @@ impl StreamParser {
         self.finished
     }
 
+    /// Ends a stream that a limit or a fault broke off. What does not show its own end, such as
+    /// bare code where JSON is expected, is then not taken for a call.
+    pub fn finish_cut_off(mut self) -> (Vec<Delta>, Parsed) {
+        self.out.cut_off = !self.finished;
+        self.finish()
+    }
+
     /// Ends the stream: what was held back comes out, what is open is closed.
     pub fn finish(mut self) -> (Vec<Delta>, Parsed) {
         let lexed = self.lexer.flush();
@@ -239,6 +247,13 @@ impl StreamParser {
     /// The whole of a text at once.
     pub fn parse(format: Format, tools: &[ToolSpec], thinking_open: bool, text: &str) -> Parsed {
         let mut parser = StreamParser::for_text(format, tools, thinking_open);
+        parser.push_bytes(text.as_bytes());
+        parser.finish().1
+    }
+
+    /// The whole of a text in exactly this format, without repairs.
+    fn parse_strictly(format: Format, tools: &[ToolSpec], text: &str) -> Parsed {
+        let mut parser = StreamParser::new(format, tools, false, false, |_| false);
         parser.push_bytes(text.as_bytes());
         parser.finish().1
     }
@@ -265,6 +280,8 @@ struct Out {
     problems: Vec<Problem>,
     cut: Cut,
     calls: usize,
+    /// The stream did not end by itself.
+    cut_off: bool,
     /// The next text begins a new item even if the last one is of its kind.
     closed: bool,
 }

@@ -178,7 +178,7 @@ pub fn is_cut(text: &str) -> bool {
 }
 
 /// The whole message.
-pub fn parse(text: &str, tools: &[ToolSpec]) -> Repaired {
+pub fn parse(text: &str, tools: &[ToolSpec], cut_off: bool) -> Repaired {
     if !could_be_call(text, tools) && !text.trim_start().starts_with(['[', '<']) {
         return Repaired::Text;
     }
@@ -193,7 +193,7 @@ pub fn parse(text: &str, tools: &[ToolSpec]) -> Repaired {
         return mistral(rest, tools);
     }
     if let Some(rest) = text.strip_prefix("<|python_tag|>") {
-        return llama(rest, tools);
+        return llama(rest, tools, cut_off);
     }
     let mut body = unfenced(text);
     for (open, close) in [("<function_call>", "</function_call>"), ("<tools>", "</tools>")] {
@@ -222,6 +222,8 @@ fn json(text: &str, tools: &[ToolSpec]) -> Repaired {
             if calls.is_empty() { Repaired::Text } else { Repaired::Calls(calls) }
         }
         Err(error) => match named(text, tools) {
+            // A call and then words: an answer that shows one.
+            Some(_) if first_value(text).is_some() => Repaired::Text,
             Some(name) if error.is_eof() => {
                 let message = cut_off(&name);
                 Repaired::Broken { name, message }
@@ -252,6 +254,10 @@ fn values(text: &str) -> Result<Vec<Value>, serde_json::Error> {
             rest[used..].trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ';' | ','));
     }
     Ok(out)
+}
+
+fn first_value(text: &str) -> Option<Value> {
+    serde_json::Deserializer::from_str(&escaped_breaks(text)).into_iter().next()?.ok()
 }
 
 /// Line breaks and tabs inside strings as JSON wants them.
@@ -314,7 +320,7 @@ pub fn calls_of(value: &Value, tools: &[ToolSpec]) -> Option<Vec<(String, String
 
 /// Run through another family's own parser; it counts if nothing but calls comes out.
 fn in_format(format: Format, text: &str, tools: &[ToolSpec]) -> Repaired {
-    let parsed = StreamParser::parse(format, tools, false, text);
+    let parsed = StreamParser::parse_strictly(format, tools, text);
     let mut calls = vec![];
     for item in &parsed.items {
         match item {
@@ -368,7 +374,7 @@ fn mistral(text: &str, tools: &[ToolSpec]) -> Repaired {
 }
 
 /// `<|python_tag|>{…}`, or plain code if a Python tool was offered.
-fn llama(text: &str, tools: &[ToolSpec]) -> Repaired {
+fn llama(text: &str, tools: &[ToolSpec], cut_off: bool) -> Repaired {
     let text = text.trim();
     if text.starts_with('{') && json_could_be_call(text, tools) {
         return json(text, tools);
@@ -377,6 +383,9 @@ fn llama(text: &str, tools: &[ToolSpec]) -> Repaired {
         .iter()
         .find_map(|name| Some((*name, wrapped(name, text, tools)?)));
     match interpreter {
+        Some((name, _)) if cut_off => {
+            Repaired::Broken { name: name.to_string(), message: super::call::cut_off(name) }
+        }
         Some((name, arguments)) if !text.is_empty() => {
             Repaired::Calls(vec![(name.to_string(), arguments)])
         }

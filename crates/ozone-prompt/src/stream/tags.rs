@@ -11,6 +11,8 @@ pub struct Tags {
     state: State,
     /// Text or calls came already, so what follows is not the whole message.
     begun: bool,
+    /// Look for calls of other families in the text. Off when this parser is asked by the repair.
+    repairs: bool,
 }
 
 enum State {
@@ -34,13 +36,13 @@ enum State {
 }
 
 impl Tags {
-    pub fn new(tools: &[ToolSpec], thinking_open: bool) -> Tags {
+    pub fn new(tools: &[ToolSpec], thinking_open: bool, repairs: bool) -> Tags {
         let state = if thinking_open {
             State::Thought(Stretch::new(Into::Reasoning, false))
         } else {
-            State::Text(Stretch::new(Into::Text, !tools.is_empty()))
+            State::Text(Stretch::new(Into::Text, repairs && !tools.is_empty()))
         };
-        Tags { tools: tools.to_vec(), state, begun: false }
+        Tags { tools: tools.to_vec(), state, begun: false, repairs }
     }
 
     /// Returns whether the turn is over.
@@ -53,7 +55,7 @@ impl Tags {
     }
 
     fn next_text(&self) -> State {
-        State::Text(Stretch::new(Into::Text, !self.begun && !self.tools.is_empty()))
+        State::Text(Stretch::new(Into::Text, self.repairs && !self.begun && !self.tools.is_empty()))
     }
 
     fn text(&mut self, text: &str, out: &mut Out) {
@@ -175,7 +177,7 @@ impl Tags {
                 self.switch(next, out);
             }
             Tag::Foreign => {
-                if let State::Text(stretch) = &mut self.state {
+                if let (State::Text(stretch), true) = (&mut self.state, self.repairs) {
                     stretch.push_foreign(literal);
                 } else {
                     self.text(literal, out);
@@ -198,7 +200,9 @@ impl Tags {
             // A model that explains `<think>` in the middle of its answer does not think.
             (State::Text(stretch), Tag::ThinkOpen | Tag::ThinkClose) => !stretch.blank(),
             (State::Text(_), Tag::CallOpen | Tag::DeepCalls | Tag::DeepCall) => !calls,
-            (State::Text(stretch), Tag::Foreign) => !calls || !stretch.blank() || self.begun,
+            (State::Text(stretch), Tag::Foreign) => {
+                !calls || !self.repairs || !stretch.blank() || self.begun
+            }
             (State::Text(_), Tag::Stop) => false,
             (State::Text(_), _) => true,
             (State::Thought(_), Tag::ThinkClose | Tag::Stop) => false,
@@ -297,7 +301,7 @@ impl Tags {
         let Some(super::ParsedItem::Reasoning(thought)) = out.items.last() else { return };
         let Some(at) = thought.rfind("<tool_call>") else { return };
         let tail = thought[at..].to_string();
-        if let repair::Repaired::Calls(calls) = repair::parse(&tail, &self.tools) {
+        if let repair::Repaired::Calls(calls) = repair::parse(&tail, &self.tools, out.cut_off) {
             out.cut = Cut::Nowhere;
             for (name, arguments) in calls {
                 let end = super::call::check(&name, &arguments, false);

@@ -75,7 +75,7 @@ impl Stretch {
             self.end(out);
             return 0;
         };
-        match repair::parse(held, tools) {
+        match repair::parse(held, tools, out.cut_off) {
             repair::Repaired::Calls(calls) => {
                 let count = calls.len();
                 for (name, arguments) in calls {

@@ -1,1 +1,5 @@
-
+mod grammar;
+mod parsing;
+mod support;
+mod templates;
+mod transcripts;
