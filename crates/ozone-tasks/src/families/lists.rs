@@ -3,6 +3,8 @@
 //! The code of a kind has one shape, whatever the wording; the reply only copies what it printed.
 
 mod base;
+mod chance;
+mod counting;
 mod digits;
 mod list;
 mod number;
@@ -21,6 +23,7 @@ pub(super) fn kinds() -> Vec<Kind> {
     kinds.extend(list::kinds());
     kinds.extend(number::kinds());
     kinds.extend(base::kinds());
+    kinds.extend(counting::kinds());
     kinds
 }
 
