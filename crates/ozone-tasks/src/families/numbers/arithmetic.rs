@@ -554,23 +554,16 @@ fn expression(rng: &mut Rng) -> Draw {
     solved(slots, vec![printed(&output, PLACES)], think, code, output, reply)
 }
 
-/// A noun phrase for a tree: "the sum of 3 and 4".
-fn phrase(tree: &Expression, rng: &mut Rng) -> String {
+/// A noun phrase for a tree: "the sum of 3 and 4". `plain` allows "3 plus 4", which is clear only at
+/// the beginning.
+fn phrase(tree: &Expression, plain: bool, rng: &mut Rng) -> String {
     let (op, a, b) = match tree {
         Expression::Number(n) => return n.clone(),
         Expression::Of(op, a, b) => (*op, a, b),
     };
-    let leaf = |e: &Expression| matches!(e, Expression::Number(_));
-    let (left, right) = (phrase(a, rng), phrase(b, rng));
-    let after = match op {
-        Op::Add => one(rng, [format!("plus {right}"), format!("increased by {right}")]),
-        Op::Subtract => one(rng, [format!("minus {right}"), format!("decreased by {right}")]),
-        Op::Multiply => one(rng, [format!("times {right}"), format!("multiplied by {right}")]),
-        Op::Divide => one(rng, [format!("divided by {right}"), format!("over {right}")]),
-        Op::Power if right == "3" => "cubed".into(),
-        Op::Power => "squared".into(),
-    };
-    if leaf(a) {
+    let leaf = matches!(**a, Expression::Number(_));
+    let (left, right) = (phrase(a, plain && op != Op::Power, rng), phrase(b, false, rng));
+    if leaf || op == Op::Power {
         let noun = match op {
             Op::Add => format!("the sum of {left} and {right}"),
             Op::Subtract => format!("the difference between {left} and {right}"),
@@ -579,13 +572,20 @@ fn phrase(tree: &Expression, rng: &mut Rng) -> String {
             Op::Power if right == "3" => format!("the cube of {left}"),
             Op::Power => format!("the square of {left}"),
         };
-        return if rng.chance(0.6) { noun } else { format!("{left} {after}") };
+        if !plain || !leaf || rng.chance(0.5) {
+            return noun;
+        }
     }
-    match op {
-        Op::Power if right == "3" => format!("the cube of {left}"),
-        Op::Power => format!("the square of {left}"),
-        _ => format!("{left}, {after}"),
-    }
+    let after = match op {
+        Op::Add => one(rng, [format!("plus {right}"), format!("increased by {right}")]),
+        Op::Subtract => one(rng, [format!("minus {right}"), format!("decreased by {right}")]),
+        Op::Multiply => one(rng, [format!("times {right}"), format!("multiplied by {right}")]),
+        Op::Divide => one(rng, [format!("divided by {right}"), format!("over {right}")]),
+        Op::Power if right == "3" => "cubed".into(),
+        Op::Power => "squared".into(),
+    };
+    let comma = if leaf { "" } else { "," };
+    format!("{left}{comma} {after}")
 }
 
 /// A calculation in words: `{q}` is a noun phrase of two or three nested operations without a
@@ -614,7 +614,7 @@ fn worded(rng: &mut Rng) -> Draw {
         let (code, output) = tree.call()?;
         (!output.contains('e') && tree.no_negative_difference()).then_some((tree, code, output))
     });
-    let phrase = phrase(&tree, rng);
+    let phrase = phrase(&tree, true, rng);
     let think = one(
         rng,
         [format!("In symbols: {}.", tree.python()), format!("Compute {}.", tree.python())],

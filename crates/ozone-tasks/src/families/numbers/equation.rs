@@ -463,48 +463,57 @@ fn think_of(rng: &mut Rng) -> Draw {
     solved(slots, vec![number(start)], think, code, format!("[{start}]"), reply)
 }
 
-fn missing(rng: &mut Rng, slots: super::Slots, eq: String, words: String, x: i64) -> Draw {
-    let think = one(rng, [words]);
+fn missing(
+    rng: &mut Rng,
+    (a, c): (i64, i64),
+    equation: String,
+    inner: String,
+    output: String,
+) -> Draw {
+    let think = one(rng, [format!("{equation}, so {inner}.")]);
     let reply = one(
         rng,
         [
-            format!("The number is **{x}**."),
-            format!("It is **{x}**."),
-            format!("The missing number is **{x}**."),
+            format!("The number is **{output}**."),
+            format!("It is **{output}**."),
+            format!("The missing number is **{output}**."),
         ],
     );
-    let code = format!("from sympy import solve; print(solve('{eq}'))");
-    solved(slots, vec![number(x)], think, code, format!("[{x}]"), reply)
+    let code = if inner.contains('/') {
+        format!("print(round({inner}, {}))", super::PLACES)
+    } else {
+        format!("print({inner})")
+    };
+    let slots = vec![("a", show(&a.to_string(), rng)), ("c", show(&c.to_string(), rng))];
+    solved(slots, vec![number(&output)], think, code, output, reply)
 }
 
 /// What number added to `{a}` gives `{c}`?
 fn plus_missing(rng: &mut Rng) -> Draw {
     let (a, x) = (rng.magnitude(4), rng.magnitude(4));
     let c = a + x;
-    let slots = vec![("a", show(&a.to_string(), rng)), ("c", show(&c.to_string(), rng))];
-    missing(rng, slots, format!("Eq(x + {a}, {c})"), format!("x + {a} = {c}."), x)
+    missing(rng, (a, c), format!("x + {a} = {c}"), format!("{c} - {a}"), x.to_string())
 }
 
 /// From what number must one subtract `{a}` to get `{c}`? (`x - a = c`)
 fn minus_missing(rng: &mut Rng) -> Draw {
     let (a, c) = (rng.magnitude(4), rng.magnitude(4));
-    let slots = vec![("a", show(&a.to_string(), rng)), ("c", show(&c.to_string(), rng))];
-    missing(rng, slots, format!("Eq(x - {a}, {c})"), format!("x - {a} = {c}."), a + c)
+    let x = a + c;
+    missing(rng, (a, c), format!("x - {a} = {c}"), format!("{c} + {a}"), x.to_string())
 }
 
 /// What number times `{a}` gives `{c}`?
 fn times_missing(rng: &mut Rng) -> Draw {
     let (a, x) = (rng.magnitude(2) + 1, rng.magnitude(3));
     let c = a * x;
-    let slots = vec![("a", show(&a.to_string(), rng)), ("c", show(&c.to_string(), rng))];
-    missing(rng, slots, format!("Eq(x*{a}, {c})"), format!("x times {a} = {c}."), x)
+    missing(rng, (a, c), format!("x * {a} = {c}"), format!("{c} / {a}"), format!("{x}.0"))
 }
 
 /// What number divided by `{a}` gives `{c}`?
 fn divided_missing(rng: &mut Rng) -> Draw {
     let (a, c) = (rng.magnitude(2) + 1, rng.magnitude(3));
-    let slots = vec![("a", show(&a.to_string(), rng)), ("c", show(&c.to_string(), rng))];
-    missing(rng, slots, format!("Eq(x/{a}, {c})"), format!("x / {a} = {c}."), a * c)
+    let x = a * c;
+    missing(rng, (a, c), format!("x / {a} = {c}"), format!("{c} * {a}"), x.to_string())
 }
 
 /// A polynomial of degree 1 to 3 without its equation: typed, in Python, and its value at `x`.
