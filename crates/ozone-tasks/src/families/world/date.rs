@@ -852,28 +852,31 @@ fn zone_behind(rng: &mut Rng) -> Draw {
 /// The units are weeks, days, hours, minutes and seconds; `{n}` is 2 or more.
 fn span(rng: &mut Rng) -> Draw {
     const UNITS: [(&str, i64); 5] =
-        [("weeks", 7), ("days", 24), ("hours", 60), ("minutes", 60), ("seconds", 1)];
+        [("weeks", 604_800), ("days", 86_400), ("hours", 3600), ("minutes", 60), ("seconds", 1)];
     let from = rng.int(0, 3) as usize;
     let to = rng.int(from as i64 + 1, 4) as usize;
     let n = several(rng, 4);
-    let factors: Vec<i64> = UNITS[from..to].iter().map(|u| u.1).collect();
-    let value = factors.iter().fold(n, |v, f| v * f);
-    let factors: Vec<String> = factors.iter().map(i64::to_string).collect();
-    let (from, to) = (UNITS[from].0, UNITS[to].0);
+    let ((from, long), (to, short)) = (UNITS[from], UNITS[to]);
+    let value = n * long / short;
+    // As in the other conversions: by way of the base unit, and rounded.
+    let (over, value) = match short {
+        1 => (String::new(), value.to_string()),
+        _ => (format!(" / {short}"), format!("{value}.0")),
+    };
     let reply = either(
         rng,
         [
             format!("{n} {from} are **{value}** {to}."),
-            format!("There are **{value}** {to} in {n} {from}."),
-            format!("**{value}** {to}"),
+            format!("{n} {from} = **{value}** {to}"),
+            format!("That is **{value}** {to}."),
         ],
     );
     call(
         vec![("n", surface::integer(n, rng)), ("from", from.to_owned()), ("to", to.to_owned())],
         Step::new(
-            format!("{n} {from} in {to}."),
-            format!("print({n} * {})", factors.join(" * ")),
-            value.to_string(),
+            format!("Convert {n} {from} to {to}."),
+            format!("print(round({n} * {long}{over}, 4))"),
+            value.clone(),
         ),
         vec![number(value)],
         reply,
