@@ -1,1 +1,20 @@
-//! The ModelBackend seam: local GGUF and scripted.
+//! The `ModelBackend` seam and its backends: a GGUF file in process, and a script.
+//!
+//! Alone in knowing llama.cpp (feature `local`): who only needs the seam does not compile it.
+
+mod backend;
+#[cfg(feature = "local")]
+pub mod engine;
+#[cfg(feature = "local")]
+mod local;
+mod scripted;
+#[cfg(feature = "local")]
+pub mod synthetic;
+
+pub use backend::{
+    ModelBackend, ModelError, ModelInfo, Sample, SampleEvent, SampleRequest, SampleStream,
+    Sampling, Stop, TokenLogprob, Turn,
+};
+#[cfg(feature = "local")]
+pub use local::LocalBackend;
+pub use scripted::{Script, ScriptedBackend};

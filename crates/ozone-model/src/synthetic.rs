@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::ops::Range;
 use std::path::Path;
 
 /// How the matrices are stored. Norms are always 32-bit floats.
@@ -171,7 +172,11 @@ impl Shape {
         }
         tensors.push(norm("output_norm.weight".to_owned(), d));
         if !self.tied {
-            tensors.push(matrix("output.weight".to_owned(), d, self.vocab));
+            // Control tokens get no weight: answers go on for long, as those of trained models do.
+            let first = 256 + MERGES.len() as u64;
+            let silent = first..first + CONTROL.len() as u64;
+            let output = matrix("output.weight".to_owned(), d, self.vocab);
+            tensors.push(Tensor { silent, ..output });
         }
         tensors
     }
@@ -280,6 +285,8 @@ struct Tensor {
     /// Columns first, as GGUF counts.
     shape: Vec<u64>,
     kind: TensorKind,
+    /// Rows that are zero.
+    silent: Range<u64>,
 }
 
 enum TensorKind {
@@ -290,12 +297,12 @@ enum TensorKind {
 
 impl Tensor {
     fn norm(name: String, len: u32) -> Tensor {
-        Tensor { name, shape: vec![len.into()], kind: TensorKind::Norm }
+        Tensor { name, shape: vec![len.into()], kind: TensorKind::Norm, silent: 0..0 }
     }
 
     fn matrix(name: String, columns: u32, rows: u32, weights: WeightType) -> Tensor {
         let shape = vec![columns.into(), rows.into()];
-        Tensor { name, shape, kind: TensorKind::Matrix(weights) }
+        Tensor { name, shape, kind: TensorKind::Matrix(weights), silent: 0..0 }
     }
 
     fn elements(&self) -> u64 {
@@ -328,24 +335,40 @@ impl Tensor {
     fn fill(&self, out: &mut Out, noise: &mut Noise) -> io::Result<()> {
         // Uniform noise of this half-width keeps the size of activations through a matrix.
         let width = (3.0 / self.shape[0] as f32).sqrt();
-        match self.kind {
-            TensorKind::Norm => (0..self.elements()).try_for_each(|_| out.put(&1f32.to_le_bytes())),
-            TensorKind::Matrix(WeightType::F32) => (0..self.elements())
-                .try_for_each(|_| out.put(&(noise.signed() * width).to_le_bytes())),
-            TensorKind::Matrix(WeightType::F16) => (0..self.elements())
-                .try_for_each(|_| out.put(&half(noise.signed() * width).to_le_bytes())),
-            TensorKind::Matrix(WeightType::Q8_0) => {
-                let scale = half(width / 128.0).to_le_bytes();
-                let mut block = [0u8; 34];
-                block[..2].copy_from_slice(&scale);
-                for _ in 0..self.elements() / 32 {
+        for row in 0..self.elements() / self.shape[0] {
+            let width = if self.silent.contains(&row) { 0.0 } else { width };
+            self.fill_row(out, noise, width)?;
+        }
+        Ok(())
+    }
+
+    fn fill_row(&self, out: &mut Out, noise: &mut Noise, width: f32) -> io::Result<()> {
+        for _ in 0..self.shape[0] / self.block_len() {
+            match self.kind {
+                TensorKind::Norm => out.put(&1f32.to_le_bytes())?,
+                TensorKind::Matrix(WeightType::F32) => {
+                    out.put(&(noise.signed() * width).to_le_bytes())?;
+                }
+                TensorKind::Matrix(WeightType::F16) => {
+                    out.put(&half(noise.signed() * width).to_le_bytes())?;
+                }
+                TensorKind::Matrix(WeightType::Q8_0) => {
+                    let mut block = [0u8; 34];
+                    block[..2].copy_from_slice(&half(width / 128.0).to_le_bytes());
                     for part in block[2..].chunks_exact_mut(8) {
                         part.copy_from_slice(&noise.next().to_le_bytes());
                     }
                     out.put(&block)?;
                 }
-                Ok(())
             }
+        }
+        Ok(())
+    }
+
+    fn block_len(&self) -> u64 {
+        match self.kind {
+            TensorKind::Matrix(WeightType::Q8_0) => 32,
+            TensorKind::Norm | TensorKind::Matrix(WeightType::F32 | WeightType::F16) => 1,
         }
     }
 }

@@ -57,13 +57,18 @@ impl Constraint {
         matches!(self.state, State::Complete)
     }
 
+    /// Whether a grammar rules.
+    pub fn is_inside(&self) -> bool {
+        matches!(self.state, State::Inside { .. })
+    }
+
     /// The tokens that may follow, where a grammar rules.
     pub fn mask(&mut self) -> Result<Option<SimpleVob>, EngineError> {
         let State::Inside { matcher, .. } = &mut self.state else { return Ok(None) };
         match matcher.compute_mask() {
             Ok(mask) if mask.is_zero() => Err(EngineError::DeadEnd("the grammar allows none")),
             Ok(mask) => Ok(Some(mask)),
-            Err(error) => Err(EngineError::Grammar(error.to_string())),
+            Err(error) => Err(EngineError::grammar(error)),
         }
     }
 
@@ -79,7 +84,7 @@ impl Constraint {
 
     fn consume(&mut self, id: u32, bytes: &[u8]) -> Result<(), EngineError> {
         let State::Inside { rule, matcher } = &mut self.state else { return Ok(()) };
-        matcher.consume_token(id).map_err(|error| EngineError::Grammar(error.to_string()))?;
+        matcher.consume_token(id).map_err(EngineError::grammar)?;
         if matcher.is_stopped() {
             let at_once = self.rules[*rule].0 == Trigger::AtOnce;
             self.state = if at_once { State::Complete } else { State::Watching };

@@ -70,8 +70,10 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    fn grammar(text: impl Into<String>) -> EngineError {
-        EngineError::Grammar(text.into())
+    /// llguidance adds the parser's state to its errors; the first line is the cause.
+    fn grammar(error: impl std::fmt::Display) -> EngineError {
+        let text = error.to_string();
+        EngineError::Grammar(text.lines().next().unwrap_or_default().to_owned())
     }
 }
 

@@ -169,7 +169,7 @@ impl Vocab {
         let grammar = TopLevelGrammar::from_lark(lark.to_owned());
         let matcher = Matcher::new(factory.create_parser(grammar));
         if let Some(error) = matcher.get_error() {
-            return Err(EngineError::Grammar(error));
+            return Err(EngineError::grammar(error));
         }
         if grammars.compiled.len() >= GRAMMARS_KEPT_MAX {
             grammars.compiled.clear();

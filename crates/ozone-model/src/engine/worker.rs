@@ -157,7 +157,10 @@ impl Run {
         vocab: &Vocab,
         context_tokens: usize,
     ) -> Result<Option<FinishReason>, EngineError> {
-        if let Some(ids) = self.thinking.forced() {
+        // A call that was begun within a thought is finished first.
+        if !self.me.constraint.is_inside()
+            && let Some(ids) = self.thinking.forced()
+        {
             return self.write_by_force(&ids, vocab, context_tokens);
         }
         let picked = self.pick(logits, vocab)?;

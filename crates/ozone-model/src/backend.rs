@@ -1,0 +1,156 @@
+//! The seam between the loop and whatever samples tokens.
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use ozone_prompt::{Day, Delta, Effort, Message, Problem, ToolSpec};
+use ozone_types::Usage;
+
+/// What a user and the loop may know of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelInfo {
+    /// The name it is asked for by.
+    pub id: String,
+    /// The most tokens that a conversation and its answer may have together.
+    pub context_window: u64,
+    pub reads_images: bool,
+    /// Where the weights come from, for people: a file, an address.
+    pub source: String,
+}
+
+/// A piece of a conversation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Turn {
+    Given(Message),
+    /// What this model said before. `ids` are the tokens that it sampled, so that they need not be
+    /// made from text again; empty where the backend has none.
+    Sampled {
+        ids: Vec<u32>,
+        message: Message,
+    },
+}
+
+/// How tokens are drawn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sampling {
+    /// 0 takes the most likely token.
+    pub temperature: f32,
+    pub top_p: f32,
+    /// 0 keeps all.
+    pub top_k: u32,
+    pub min_p: f32,
+    pub seed: u64,
+    /// How many alternatives are reported beside each token (at most 20).
+    pub top_logprobs: u8,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Sampling { temperature: 0.0, top_p: 1.0, top_k: 0, min_p: 0.0, seed: 0, top_logprobs: 0 }
+    }
+}
+
+/// One sample: the conversation so far, and how to go on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SampleRequest {
+    /// Names the conversation. A backend may keep what it computed under it until
+    /// [`ModelBackend::release`].
+    pub key: String,
+    pub instructions: Option<String>,
+    pub turns: Vec<Turn>,
+    /// Only these may be called.
+    pub tools: Vec<ToolSpec>,
+    pub effort: Option<Effort>,
+    pub today: Option<Day>,
+    pub sampling: Sampling,
+    pub output_tokens_max: u64,
+    /// Thinking is ended by force after so many tokens.
+    pub thinking_tokens_max: Option<u64>,
+    /// Ids of this very sample that a killed run had sampled: the sample goes on behind them, and
+    /// their deltas are not reported again.
+    pub started: Vec<u32>,
+}
+
+/// A step of a sample.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SampleEvent {
+    /// The prompt is in. `cached_tokens` of its tokens had been computed before.
+    Started { input_tokens: u64, cached_tokens: u64 },
+    /// Sampled tokens and what they say. `ids` may come without a delta (the start of a tag), and a
+    /// delta without ids (the rest of one, at the end; an upstream).
+    Chunk { ids: Vec<u32>, deltas: Vec<Delta>, logprobs: Vec<TokenLogprob> },
+    /// Exactly one, the last.
+    Finished(Sample),
+}
+
+/// One sampled token's logprob, and those of its likeliest rivals.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenLogprob {
+    pub bytes: Vec<u8>,
+    pub logprob: f32,
+    pub top: Vec<(Vec<u8>, f32)>,
+}
+
+/// A finished sample.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    pub stop: Stop,
+    /// All ids of the sample, those of `started` included.
+    pub ids: Vec<u32>,
+    /// Always `Message::Assistant`.
+    pub message: Message,
+    /// Calls that could not be read, in words that the model can mend them by. An index is that of
+    /// the call in `message`.
+    pub problems: Vec<Problem>,
+    pub usage: Usage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// The model ended its turn, with or without calls.
+    EndOfTurn,
+    /// `output_tokens_max`.
+    Length,
+    /// The context window is full.
+    ContextFull,
+}
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ModelError {
+    /// The user's mistake; final.
+    #[error(
+        "the question is too long for this model: {input_tokens} tokens, and its context holds \
+         {context_window}; shorten it, or choose a model with a longer context"
+    )]
+    ContextLength { input_tokens: u64, context_window: u64 },
+    /// The user's mistake; final.
+    #[error("{0}")]
+    InvalidRequest(String),
+    /// The queue is full: try again later.
+    #[error("the model is busy: {waiting} requests wait already")]
+    Busy { waiting: usize },
+    /// The same request may succeed later.
+    #[error("the model stopped answering: {0}")]
+    Unavailable(String),
+    /// Ours.
+    #[error("the model failed: {0}")]
+    Internal(String),
+}
+
+/// A sample as it comes. Dropping it cancels the sample within one decode step.
+pub type SampleStream = BoxStream<'static, Result<SampleEvent, ModelError>>;
+
+/// Whatever samples tokens: a GGUF file in process, an upstream, a script.
+///
+/// Any number of samples may run at once; a backend queues what it cannot run, up to a stated limit
+/// (`Busy`). A stream is one `Started`, chunks, one `Finished`, or an error that ends it. Deltas
+/// joined equal the message of `Finished`. The same request gives the same sample at temperature 0
+/// or with the same seed, where the backend controls its sampling. Nobody retries but the loop.
+#[async_trait]
+pub trait ModelBackend: Send + Sync + 'static {
+    fn info(&self) -> &ModelInfo;
+
+    async fn sample(&self, request: SampleRequest) -> Result<SampleStream, ModelError>;
+
+    /// The conversation is over: what was kept under `key` may go.
+    fn release(&self, key: &str);
+}
