@@ -116,7 +116,6 @@ pub(super) fn kinds() -> Vec<Kind> {
         kind("steps/date-weekday", 20, date_weekday),
         kind("steps/gcd-lcm", 14, gcd_lcm),
         kind("steps/sum-share", 14, sum_share),
-        kind("steps/convert-round", 14, convert_round),
         kind("steps/leap-february", 10, leap_february),
         kind("steps/born-weekday", 12, born_weekday),
     ]
@@ -1056,41 +1055,6 @@ fn sum_share(rng: &mut Rng) -> Draw {
                 format!("The sum is **{n}** and the share is **{p}** %."),
             ],
         ),
-    )
-}
-
-/// `{n}` `{from}` (a unit in the plural) in `{to}` (a unit in the plural), rounded to `{k}` (1 or 2)
-/// decimals. The rounded value alone is asked for.
-fn convert_round(rng: &mut Rng) -> Draw {
-    const UNITS: &[(&str, &str, f64)] = &[
-        ("miles", "kilometres", 1.609344),
-        ("inches", "centimetres", 2.54),
-        ("feet", "metres", 0.3048),
-        ("pounds", "kilograms", 0.45359237),
-        ("yards", "metres", 0.9144),
-        ("ounces", "grams", 28.349523125),
-    ];
-    let (from, to, factor) = *rng.pick(UNITS);
-    let (n, k) = (several(rng, 4), rng.int(1, 2));
-    let x = python::float(n as f64 * factor);
-    let r = python::rounded(n as f64 * factor, k as usize);
-    two_calls(
-        vec![
-            ("n", surface::integer(n, rng)),
-            ("from", from.to_owned()),
-            ("to", to.to_owned()),
-            ("k", k.to_string()),
-        ],
-        [
-            Step::new(
-                format!("First {n} {from} in {to}, then round."),
-                format!("print({n} * {factor})"),
-                x.clone(),
-            ),
-            Step::new(format!("Round {x} to {k}."), format!("print(round({x}, {k}))"), r.clone()),
-        ],
-        vec![Value::Rounded(r.clone())],
-        either(rng, [format!("{n} {from} are **{r}** {to}."), format!("It is **{r}** {to}.")]),
     )
 }
 
