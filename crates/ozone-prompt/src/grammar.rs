@@ -27,14 +27,17 @@ pub fn call_grammar(
     tools: &[ToolSpec],
     tokenizer: Option<&dyn Tokenizer>,
 ) -> Option<CallGrammar> {
+    // In Harmony a name with a dot is a recipient outside of `functions`, which does not trigger.
+    let triggers = |tool: &&ToolSpec| format != Format::Harmony || !tool.name.contains('.');
+    let tools: Vec<&ToolSpec> = tools.iter().filter(triggers).collect();
     if tools.is_empty() {
         return None;
     }
     let tags = Tags { tokenizer };
     let (trigger, start, rules) = match format {
-        Format::HermesQwen | Format::Plain => hermes(tools, &tags),
-        Format::DeepSeekR1 => deep_seek(tools, &tags),
-        Format::Harmony => harmony(tools, &tags),
+        Format::HermesQwen | Format::Plain => hermes(&tools, &tags),
+        Format::DeepSeekR1 => deep_seek(&tools, &tags),
+        Format::Harmony => harmony(&tools, &tags),
     };
     let mut lark = format!("start: {start}\n{rules}");
     for (at, tool) in tools.iter().enumerate() {
@@ -61,20 +64,37 @@ impl Tags<'_> {
     }
 }
 
-fn hermes(tools: &[ToolSpec], tags: &Tags) -> (&'static str, String, String) {
+/// JSON, or the XML of Qwen3-Coder: which of them, the model knows.
+fn hermes(tools: &[&ToolSpec], tags: &Tags) -> (&'static str, String, String) {
     let close = tags.lark("</tool_call>");
-    let mut rules = String::new();
+    let mut rules = String::from("value[suffix=\"\\n</parameter>\\n\"]: /(?s:.*)/\n");
     for (at, tool) in tools.iter().enumerate() {
         let name = escaped(&Value::from(tool.name.as_str()).to_string());
         rules.push_str(&format!(
-            "call_{at}: /\\{{\"name\": ?{name}, ?\"arguments\": ?/ args_{at} \"}}\"\n"
+            "call_{at}: /\\{{\"name\": ?{name}, ?\"arguments\": ?/ args_{at} \"}}\" | {}\n",
+            xml(tool)
         ));
     }
     ("<tool_call>", format!("\"\\n\"? ({}) \"\\n\"? {close}", alternatives(tools)), rules)
 }
 
+/// The parameters in the order of the schema, each once; values are free text.
+fn xml(tool: &ToolSpec) -> String {
+    let required = tool.parameters.get("required").and_then(Value::as_array);
+    let needed = |key: &str| required.is_some_and(|names| names.iter().any(|name| name == key));
+    let properties = tool.parameters.get("properties").and_then(Value::as_object);
+    let mut out = literal(&format!("<function={}>\n", tool.name));
+    for key in properties.into_iter().flat_map(|properties| properties.keys()) {
+        let open = literal(&format!("<parameter={key}>\n"));
+        let optional = if needed(key) { "" } else { "?" };
+        out.push_str(&format!(" ({open} value){optional}"));
+    }
+    out.push_str(" \"</function>\"");
+    out
+}
+
 /// R1's form, and the shorter one from V3.1 on.
-fn deep_seek(tools: &[ToolSpec], tags: &Tags) -> (&'static str, String, String) {
+fn deep_seek(tools: &[&ToolSpec], tags: &Tags) -> (&'static str, String, String) {
     let (separator, end) = (tags.lark("<｜tool▁sep｜>"), tags.lark("<｜tool▁call▁end｜>"));
     let mut rules = String::new();
     for (at, tool) in tools.iter().enumerate() {
@@ -87,7 +107,7 @@ fn deep_seek(tools: &[ToolSpec], tags: &Tags) -> (&'static str, String, String) 
 }
 
 /// The recipient stands after the role or after the channel; what follows it says which it was.
-fn harmony(tools: &[ToolSpec], tags: &Tags) -> (&'static str, String, String) {
+fn harmony(tools: &[&ToolSpec], tags: &Tags) -> (&'static str, String, String) {
     let [channel, constrain, message, call] =
         ["<|channel|>", "<|constrain|>", "<|message|>", "<|call|>"].map(|tag| tags.lark(tag));
     let mut rules = format!(
@@ -101,7 +121,7 @@ fn harmony(tools: &[ToolSpec], tags: &Tags) -> (&'static str, String, String) {
     (" to=functions.", format!("({}) {call}", alternatives(tools)), rules)
 }
 
-fn alternatives(tools: &[ToolSpec]) -> String {
+fn alternatives(tools: &[&ToolSpec]) -> String {
     (0..tools.len()).map(|at| format!("call_{at}")).collect::<Vec<_>>().join(" | ")
 }
 

@@ -12,9 +12,31 @@ pub fn render(
     marks: &Marks,
     generation_prompt: bool,
 ) -> String {
-    let mut out = String::new();
-    let functions = conversation.tools.iter().any(|tool| !is_builtin(tool));
-    out.push_str("<|start|>system<|message|>You are ChatGPT, a large language model trained by OpenAI.\nKnowledge cutoff: 2024-06");
+    let head = messages
+        .iter()
+        .take_while(|m| matches!(m, Message::System { .. } | Message::Developer { .. }))
+        .count();
+    let mut out = system(conversation);
+    out.push_str(&developer(conversation, &messages[..head], marks));
+    // Analysis is only read again until the turn's answer.
+    let last_final = messages.iter().rposition(
+        |message| matches!(message, Message::Assistant { tool_calls, .. } if tool_calls.is_empty()),
+    );
+    for (at, message) in messages.iter().enumerate().skip(head) {
+        let analysis = last_final.is_none_or(|last| at > last);
+        push_message(&mut out, message, analysis, conversation, marks);
+    }
+    if generation_prompt {
+        out.push_str("<|start|>assistant");
+    }
+    out
+}
+
+fn system(conversation: &Conversation) -> String {
+    let mut out = String::from(
+        "<|start|>system<|message|>You are ChatGPT, a large language model trained by OpenAI.\n\
+         Knowledge cutoff: 2024-06",
+    );
     if let Some(day) = conversation.today {
         out.push_str(&format!("\nCurrent date: {}-{:02}-{:02}", day.year, day.month, day.day));
     }
@@ -23,130 +45,129 @@ pub fn render(
         "\n\nReasoning: {effort}\n\n# Valid channels: analysis, commentary, final. Channel must be \
          included for every message."
     ));
-    if functions {
+    if conversation.tools.iter().any(|tool| namespace_of(&tool.name).is_none()) {
         out.push_str("\nCalls to these tools must go to the commentary channel: 'functions'.");
     }
     out.push_str("<|end|>");
+    out
+}
 
-    let head = messages
-        .iter()
-        .take_while(|m| matches!(m, Message::System { .. } | Message::Developer { .. }))
-        .count();
+/// Instructions and tools; nothing if there are neither.
+fn developer(conversation: &Conversation, head: &[Message], marks: &Marks) -> String {
     let instructions: Vec<String> = conversation
         .instructions
         .iter()
         .map(String::as_str)
-        .chain(messages[..head].iter().filter_map(|message| match message {
+        .chain(head.iter().filter_map(|message| match message {
             Message::System { text } | Message::Developer { text } => Some(text.as_str()),
             _ => None,
         }))
         .filter(|text| !text.is_empty())
         .map(|text| marks.mark(text))
         .collect();
-    let mut developer = vec![];
+    let mut parts = vec![];
     if !instructions.is_empty() {
-        developer.push(format!("# Instructions\n\n{}", instructions.join("\n\n")));
+        parts.push(format!("# Instructions\n\n{}", instructions.join("\n\n")));
     }
-    if functions {
-        developer.push(namespace(&conversation.tools, marks));
+    if !conversation.tools.is_empty() {
+        parts.push(tools(&conversation.tools, marks));
     }
-    if !developer.is_empty() {
-        out.push_str("<|start|>developer<|message|>");
-        out.push_str(&developer.join("\n\n"));
-        out.push_str("<|end|>");
+    if parts.is_empty() {
+        return String::new();
     }
+    format!("<|start|>developer<|message|>{}<|end|>", parts.join("\n\n"))
+}
 
-    // Analysis is only read again until the turn's answer.
-    let last_final = messages.iter().rposition(
-        |message| matches!(message, Message::Assistant { tool_calls, .. } if tool_calls.is_empty()),
-    );
-    for (at, message) in messages.iter().enumerate().skip(head) {
-        match message {
-            Message::System { text } | Message::Developer { text } => {
-                out.push_str("<|start|>developer<|message|># Instructions\n\n");
-                out.push_str(&marks.mark(text));
-                out.push_str("<|end|>");
-            }
-            Message::User { text } => {
-                out.push_str("<|start|>user<|message|>");
-                out.push_str(&marks.mark(text));
-                out.push_str("<|end|>");
-            }
-            Message::Assistant { reasoning, text, tool_calls } => {
-                let reasoning = reasoning.as_deref().filter(|text| !text.is_empty());
-                if let Some(reasoning) = reasoning
-                    && last_final.is_none_or(|last| at > last)
-                {
-                    out.push_str("<|start|>assistant<|channel|>analysis<|message|>");
-                    out.push_str(&marks.mark(reasoning));
-                    out.push_str("<|end|>");
-                }
+fn push_message(
+    out: &mut String,
+    message: &Message,
+    analysis: bool,
+    conversation: &Conversation,
+    marks: &Marks,
+) {
+    match message {
+        Message::System { text } | Message::Developer { text } => {
+            let text = marks.mark(text);
+            out.push_str(&format!("<|start|>developer<|message|># Instructions\n\n{text}<|end|>"));
+        }
+        Message::User { text } => {
+            out.push_str(&format!("<|start|>user<|message|>{}<|end|>", marks.mark(text)));
+        }
+        Message::Assistant { reasoning, text, tool_calls } => {
+            let mut say = |channel: &str, text: &str| {
                 if !text.is_empty() {
-                    let channel = if tool_calls.is_empty() { "final" } else { "commentary" };
-                    out.push_str(&format!("<|start|>assistant<|channel|>{channel}<|message|>"));
-                    out.push_str(&marks.mark(text));
-                    out.push_str("<|end|>");
+                    let text = marks.mark(text);
+                    out.push_str(&format!(
+                        "<|start|>assistant<|channel|>{channel}<|message|>{text}<|end|>"
+                    ));
                 }
-                for call in tool_calls {
-                    out.push_str("<|start|>assistant to=");
-                    out.push_str(&recipient(&call.name, conversation, marks));
-                    out.push_str("<|channel|>commentary <|constrain|>json<|message|>");
-                    out.push_str(&marks.mark(&call.arguments));
-                    out.push_str("<|call|>");
-                }
-            }
-            Message::ToolResult { name, output, .. } => {
-                out.push_str("<|start|>");
-                out.push_str(&recipient(name, conversation, marks));
-                out.push_str(" to=assistant<|channel|>commentary<|message|>");
-                out.push_str(&marks.mark(output));
-                out.push_str("<|end|>");
+            };
+            say("analysis", reasoning.as_deref().filter(|_| analysis).unwrap_or_default());
+            say(if tool_calls.is_empty() { "final" } else { "commentary" }, text);
+            for call in tool_calls {
+                let to = recipient(&call.name, conversation, marks);
+                let arguments = marks.mark(&call.arguments);
+                out.push_str(&format!(
+                    "<|start|>assistant to={to}<|channel|>commentary <|constrain|>json<|message|>\
+                     {arguments}<|call|>"
+                ));
             }
         }
+        Message::ToolResult { name, output, .. } => {
+            let (from, output) = (recipient(name, conversation, marks), marks.mark(output));
+            out.push_str(&format!(
+                "<|start|>{from} to=assistant<|channel|>commentary<|message|>{output}<|end|>"
+            ));
+        }
     }
-    if generation_prompt {
-        out.push_str("<|start|>assistant");
+}
+
+/// `browser.search` is the tool `search` of the namespace `browser`; a name without a dot is one of
+/// the `functions`.
+fn namespace_of(name: &str) -> Option<(&str, &str)> {
+    name.split_once('.').filter(|(space, name)| !space.is_empty() && !name.is_empty())
+}
+
+fn recipient(name: &str, conversation: &Conversation, marks: &Marks) -> String {
+    let spaced = namespace_of(name).is_some() && conversation.tools.iter().any(|t| t.name == name);
+    let name = marks.mark(&name.replace(char::is_whitespace, "_"));
+    if spaced { name } else { format!("functions.{name}") }
+}
+
+/// Tools as TypeScript, grouped by namespace.
+fn tools(tools: &[ToolSpec], marks: &Marks) -> String {
+    let mut spaces: Vec<(&str, String)> = vec![];
+    for tool in tools {
+        let (space, name) = namespace_of(&tool.name).unwrap_or(("functions", &tool.name));
+        let declared = declaration(tool, name, marks);
+        match spaces.iter_mut().find(|(known, _)| *known == space) {
+            Some((_, text)) => text.push_str(&declared),
+            None => spaces.push((space, declared)),
+        }
+    }
+    let mut out = String::from("# Tools");
+    for (space, text) in spaces {
+        let space = marks.mark(space);
+        out.push_str(&format!(
+            "\n\n## {space}\n\nnamespace {space} {{\n{text}\n}} // namespace {space}"
+        ));
     }
     out
 }
 
-/// Every tool of a [`Conversation`] has a schema, so all of them are functions to gpt-oss; a name
-/// with a dot, such as `browser.search`, is a recipient of its own.
-fn is_builtin(tool: &ToolSpec) -> bool {
-    tool.name.contains('.')
-}
-
-fn recipient(name: &str, conversation: &Conversation, marks: &Marks) -> String {
-    let known_builtin = conversation.tools.iter().any(|tool| tool.name == name && is_builtin(tool));
-    let name = marks.mark(&name.replace(char::is_whitespace, "_"));
-    if known_builtin { name } else { format!("functions.{name}") }
-}
-
-/// Tools as TypeScript, grouped by namespace.
-fn namespace(tools: &[ToolSpec], marks: &Marks) -> String {
-    let mut out = String::from("# Tools\n\n## functions\n\nnamespace functions {\n");
-    for tool in tools.iter().filter(|tool| !is_builtin(tool)) {
-        out.push('\n');
-        for line in tool.description.lines() {
-            out.push_str(&format!("// {}\n", marks.mark(line)));
-        }
-        let name = marks.mark(&tool.name);
-        let empty = tool
-            .parameters
-            .get("properties")
-            .and_then(|p| p.as_object())
-            .is_none_or(|p| p.is_empty());
-        if empty {
-            out.push_str(&format!("type {name} = () => any;\n"));
-        } else {
-            let parameters = crate::template::mark_json(&tool.parameters, marks);
-            out.push_str(&format!(
-                "type {name} = (_: {}) => any;\n",
-                typescript(&parameters, "", 0)
-            ));
-        }
+fn declaration(tool: &ToolSpec, name: &str, marks: &Marks) -> String {
+    let mut out = String::from("\n");
+    for line in tool.description.lines() {
+        out.push_str(&format!("// {}\n", marks.mark(line)));
     }
-    out.push_str("\n} // namespace functions");
+    let name = marks.mark(name);
+    let properties = tool.parameters.get("properties").and_then(|p| p.as_object());
+    if properties.is_none_or(|p| p.is_empty()) {
+        out.push_str(&format!("type {name} = () => any;\n"));
+    } else {
+        let parameters = crate::template::mark_json(&tool.parameters, marks);
+        out.push_str(&format!("type {name} = (_: {}) => any;\n", typescript(&parameters, "", 0)));
+    }
     out
 }
 

@@ -24,6 +24,6 @@ pub use format::Format;
 pub use grammar::{CallGrammar, call_grammar};
 pub use marks::Marks;
 pub use message::{Conversation, Day, Effort, Message, ToolCall, ToolSpec};
-pub use stream::{Cut, Delta, Parsed, ParsedItem, Problem, StreamParser};
-pub use template::{ChatTemplate, Rendered, TemplateError};
+pub use stream::{Cut, Delta, Parsed, ParsedItem, Problem, RAW_BYTES_MAX, StreamParser};
+pub use template::{ChatTemplate, Degraded, Rendered, TemplateError};
 pub use transcript::{Appended, SpecialToken, Tokenizer, Transcript};

@@ -145,16 +145,7 @@ impl Transcript {
         if !full.marked.starts_with(&before) {
             return None;
         }
-        let mut changed = conversation.clone();
-        match changed.messages.get_mut(seen)? {
-            Message::System { text } | Message::Developer { text } | Message::User { text } => {
-                text.insert(0, CHANGED);
-            }
-            Message::ToolResult { output, .. } => output.insert(0, CHANGED),
-            Message::Assistant { .. } => return None,
-        }
-        let changed = template.render(&changed, &self.marks).ok()?.marked;
-        let head = common_prefix(&full.marked, &changed);
+        let head = self.head(full, conversation, seen, template)?;
         let last = self.tokens.last().copied().filter(|id| tokenizer.is_eog(*id));
         // gpt-oss ends an answer with `<|return|>` but reads `<|end|>` in its history.
         if last.is_some_and(|id| tokenizer.decode_bytes(id) == b"<|return|>") {
@@ -176,6 +167,31 @@ impl Transcript {
             template.render_until(conversation, &conversation.messages[..seen], &self.marks, false);
         let with_turn = with_turn.ok()?.marked;
         full.marked.starts_with(&with_turn).then_some((with_turn.len(), None))
+    }
+
+    /// The full rendering up to the first new message's own words.
+    fn head<'a>(
+        &self,
+        full: &'a Rendered,
+        conversation: &Conversation,
+        seen: usize,
+        template: &ChatTemplate,
+    ) -> Option<&'a str> {
+        let mut changed = conversation.clone();
+        let other = match changed.messages.get_mut(seen) {
+            None => template.render_until(conversation, &conversation.messages, &self.marks, false),
+            Some(Message::Assistant { .. }) => return None,
+            Some(
+                Message::System { text: words }
+                | Message::Developer { text: words }
+                | Message::User { text: words }
+                | Message::ToolResult { output: words, .. },
+            ) => {
+                words.insert(0, CHANGED);
+                template.render(&changed, &self.marks)
+            }
+        };
+        Some(common_prefix(&full.marked, &other.ok()?.marked))
     }
 
     /// A user's new turn makes most templates leave out the thoughts before it. They are then taken

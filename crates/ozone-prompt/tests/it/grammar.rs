@@ -78,6 +78,23 @@ fn hermes_calls_are_constrained_to_offered_tools_and_their_schemas() {
 }
 
 #[test]
+fn a_model_that_writes_xml_may() {
+    let vocabulary = Bytes::qwen();
+    let ok = |text: &str| accepts(Format::HermesQwen, &tools(), &vocabulary, text);
+    assert!(ok(
+        "\n<function=python>\n<parameter=code>\nif a < 2:\n\tb()\n</parameter>\n</function>\n</tool_call>"
+    ));
+    assert!(ok(
+        "\n<function=get_weather>\n<parameter=city>\nUlm\n</parameter>\n<parameter=unit>\nkelvin\n</parameter>\n</function>\n</tool_call>"
+    ));
+    assert!(!ok("\n<function=python>\n</function>\n</tool_call>"));
+    assert!(!ok("\n<function=rm>\n<parameter=code>\n1\n</parameter>\n</function>\n</tool_call>"));
+    assert!(!ok(
+        "\n<function=python>\n<parameter=city>\n1\n</parameter>\n</function>\n</tool_call>"
+    ));
+}
+
+#[test]
 fn deep_seek_calls_are_constrained_in_both_of_their_forms() {
     let vocabulary = Bytes::deep_seek();
     let ok = |text: &str| accepts(Format::DeepSeekR1, &tools(), &vocabulary, text);
@@ -107,6 +124,9 @@ fn the_trigger_is_what_the_format_opens_a_call_with() {
     let grammar = call_grammar(Format::HermesQwen, &tools(), Some(&vocabulary)).unwrap();
     assert_eq!(grammar.trigger, "<tool_call>");
     assert_eq!(grammar.trigger_token, Some(vocabulary.id("<tool_call>")));
+    let mut dotted = python();
+    dotted.name = "browser.open".into();
+    assert_eq!(call_grammar(Format::Harmony, &[dotted], None), None);
     let plain = call_grammar(Format::Plain, &tools(), None).unwrap();
     assert_eq!(plain.trigger_token, None);
     assert_eq!(call_grammar(Format::HermesQwen, &[], None), None);

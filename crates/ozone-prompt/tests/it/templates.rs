@@ -265,6 +265,17 @@ fn harmony_has_its_own_renderer() {
 }
 
 #[test]
+fn harmony_gives_a_tool_with_a_dot_its_own_namespace() {
+    let mut open = python();
+    open.name = "browser.open".into();
+    let messages = vec![user("Hi"), calls("", "", &[("browser.open", "{}")])];
+    let text = render("harmony", &conversation(messages, vec![open]));
+    assert!(text.contains("## browser\n\nnamespace browser {\n\n// Runs Python.\ntype open = (_: {\n// What to run.\ncode: string,\n}) => any;\n\n} // namespace browser<|end|>"), "{text}");
+    assert!(text.contains("<|start|>assistant to=browser.open<|channel|>"), "{text}");
+    assert!(!text.contains("commentary channel: 'functions'"), "{text}");
+}
+
+#[test]
 fn harmony_forgets_the_analysis_of_finished_turns() {
     let messages = vec![
         user("2+2?"),

@@ -190,3 +190,14 @@ fn an_empty_conversation_does_not_panic() {
         transcript.append(vec![user("Hi")], &template, &vocabulary).unwrap();
     }
 }
+
+#[test]
+fn a_turn_may_be_asked_for_again_without_a_new_message() {
+    let (vocabulary, template) = (Bytes::qwen(), template("qwen25"));
+    let mut transcript = start("qwen25", &vocabulary, vec![user("Hi")]);
+    sample(&mut transcript, Format::HermesQwen, &vocabulary, "Hello.<|im_end|>");
+    let Appended::Suffix(new) = transcript.append(vec![], &template, &vocabulary).unwrap() else {
+        panic!("renders anew")
+    };
+    assert_eq!(vocabulary.show(&new), "\n⟦<|im_start|>⟧assistant\n");
+}
