@@ -220,7 +220,7 @@ fn power_mod(rng: &mut Rng) -> Draw {
         [format!("Remainder of {a} to the power {b} by {m}.")],
         format!("print(pow({a}, {b}, {m}))"),
         power_mod_of(a, b, m),
-        [format!("The remainder is @."), format!("{a}^{b} mod {m} = @")],
+        ["The remainder is @.".into(), format!("{a}^{b} mod {m} = @")],
         rng,
     )
 }

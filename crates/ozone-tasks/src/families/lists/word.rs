@@ -239,7 +239,7 @@ fn nth_from_end(rng: &mut Rng) -> Draw {
         [format!("Letter {n} from the end of {w}.")],
         format!("print('{w}'[-{n}])"),
         w[at..=at].to_owned(),
-        [format!("Letter {n} from the end of {w} is @."), format!("From the end it is @.")],
+        [format!("Letter {n} from the end of {w} is @."), "From the end it is @.".into()],
         rng,
     )
 }
