@@ -69,9 +69,10 @@ pub fn probe(render: impl Fn(&Value, &Value) -> Option<String>) -> Caps {
     };
     let object: Value = serde_json::from_str(ARGUMENTS).unwrap_or_default();
     let short = "call12345";
-    let mut calls = Calls::Unsupported;
-    let mut null_content = false;
-    for content in [json!(""), Value::Null] {
+    // How arguments are written depends on nothing else; whether a call without text is written
+    // with an empty or a null content does, and the form that renders less adds no empty turn and
+    // no word "none".
+    let with_content = |content: Value| {
         // A call may only be rendered together with its result, so both are tried.
         let text = |arguments: Value| {
             let messages = turn(arguments, content.clone(), short);
@@ -80,19 +81,20 @@ pub fn probe(render: impl Fn(&Value, &Value) -> Option<String>) -> Caps {
                 .or_else(|| render(&with_result(messages, short), &Value::Null))
                 .unwrap_or_default()
         };
-        if text(json!(ARGUMENTS)).contains(ARGUMENTS) {
-            calls = Calls::Text;
-        } else {
-            let text = text(object.clone());
-            if text.contains("needle_key") && text.contains("needle_value") {
-                calls = Calls::Object;
-            }
+        let as_text = text(json!(ARGUMENTS));
+        if as_text.contains(ARGUMENTS) {
+            return Some((Calls::Text, as_text.len()));
         }
-        if calls != Calls::Unsupported {
-            null_content = content.is_null();
-            break;
-        }
-    }
+        let as_object = text(object.clone());
+        let found = as_object.contains("needle_key") && as_object.contains("needle_value");
+        found.then_some((Calls::Object, as_object.len()))
+    };
+    let (calls, null_content) = match (with_content(json!("")), with_content(Value::Null)) {
+        (None, None) => (Calls::Unsupported, false),
+        (None, Some((calls, _))) => (calls, true),
+        (Some((calls, empty)), Some((_, null))) => (calls, null < empty),
+        (Some((calls, _)), None) => (calls, false),
+    };
     let arguments = if calls == Calls::Object { object } else { json!(ARGUMENTS) };
     let content = if null_content { Value::Null } else { json!("") };
     let tool_results = calls != Calls::Unsupported

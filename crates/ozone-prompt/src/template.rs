@@ -113,9 +113,9 @@ impl ChatTemplate {
             return Err(TemplateError::TooLong(source.len()));
         }
         let mut environment = environment();
-        environment.add_template_owned("chat", without_generation_tags(source)).map_err(
-            |error| TemplateError::Syntax { line: error.line().unwrap_or(0), cause: cause(&error) },
-        )?;
+        environment.add_template_owned("chat", as_minijinja(source)).map_err(|error| {
+            TemplateError::Syntax { line: error.line().unwrap_or(0), cause: cause(&error) }
+        })?;
         let mut template = ChatTemplate {
             environment,
             bos: bos.to_string(),
@@ -261,23 +261,24 @@ fn cause(error: &Error) -> String {
     }
 }
 
-/// `{% generation %}` marks what a trainer's loss covers; it renders nothing.
-fn without_generation_tags(source: &str) -> String {
+/// What Jinja2 with transformers' extensions takes and minijinja does not: `{% generation %}`, which
+/// marks what a trainer's loss covers and renders nothing, and a backslash at the end of a line
+/// within a string, which joins it to the next.
+fn as_minijinja(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
-    while let Some(at) = rest.find("{%") {
-        let Some(len) = rest[at..].find("%}") else { break };
+    while let Some(at) = rest.find("{%").into_iter().chain(rest.find("{{")).min() {
+        let close = if rest[at..].starts_with("{%") { "%}" } else { "}}" };
+        let Some(len) = rest[at..].find(close) else { break };
         let tag = &rest[at + 2..at + len];
         let word = tag.trim_start_matches(['-', '+']).trim_end_matches(['-', '+']).trim();
-        let replaced = match word {
-            "generation" => tag.replace("generation", "if true"),
-            "endgeneration" => tag.replace("endgeneration", "endif"),
-            _ => tag.to_string(),
-        };
         out.push_str(&rest[..at + 2]);
-        out.push_str(&replaced);
-        out.push_str("%}");
-        rest = &rest[at + len + 2..];
+        out.push_str(&match word {
+            "generation" => tag.replace(word, "if true"),
+            "endgeneration" => tag.replace(word, "endif"),
+            _ => tag.replace("\\\r\n", "").replace("\\\n", ""),
+        });
+        rest = &rest[at + len..];
     }
     out.push_str(rest);
     out

@@ -170,6 +170,25 @@ fn a_mapping_or_iterable_result_is_quoted_as_jinja2_does() {
     assert!(text.contains("ipython<|end_header_id|>\n\n\"22\"<|eot_id|>"), "{text}");
 }
 
+/// As Mistral's templates write long system messages.
+#[test]
+fn strings_may_go_on_in_the_next_line() {
+    let source = "{%- set a = \"one\\\n\\\ntwo \\\"x\\\" 'y' \\u00e9 \\t.\" %}{{ a ~ messages[0]['id'] ~ 'q'[-9:] }}";
+    let template = ChatTemplate::new(source, "", "", &[]).unwrap();
+    let text = template.render(&conversation(vec![user("a")], vec![]), &Marks::new([])).unwrap();
+    assert_eq!(text.text(), "onetwo \"x\" 'y' é \t.q");
+}
+
+#[test]
+fn a_call_without_text_is_one_turn() {
+    let source = "{% for m in messages %}{% if m.tool_calls %}[{{ m.tool_calls[0].function.arguments }}]{% endif %}\
+         {% if m.role == 'assistant' and m.content is not none %}<{{ m.content }}>{% endif %}{% endfor %}";
+    let template = ChatTemplate::new(source, "", "", &[]).unwrap();
+    let messages = vec![user("a"), calls("", "", &[("python", "{\"code\": \"1\"}")])];
+    let text = template.render(&conversation(messages, vec![]), &Marks::new([])).unwrap().text();
+    assert_eq!(text, "[{\"code\": \"1\"}]");
+}
+
 #[test]
 fn generation_tags_render_nothing() {
     let source = "{%- for m in messages -%}{%- generation -%}{{ m.content }}{%- endgeneration -%}\
