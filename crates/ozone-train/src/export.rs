@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::TrainError;
 use crate::checkpoint::write_atomically;
 use crate::model::{ModelConfig, Parameter, Weights};
-use crate::tokenizer::{CONTROL_TOKENS, END_OF_TEXT, IM_END, SPECIAL_TOKENS, Tokenizer};
+use crate::tokenizer::{CONTROL_TOKENS, END_OF_TEXT, IM_END, PRE_TOKENIZER_NAME, SPECIAL_TOKENS, Tokenizer};
 
 /// What the files say about the model besides its numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -273,7 +273,7 @@ fn keys(config: &ModelConfig, tokenizer: &Tokenizer, card: &ModelCard, matrices:
     keys.f32("qwen3.rope.freq_base", config.rope_theta);
     keys.u32("qwen3.vocab_size", config.vocab_size as u32);
     keys.string("tokenizer.ggml.model", "gpt2");
-    keys.string("tokenizer.ggml.pre", "qwen2");
+    keys.string("tokenizer.ggml.pre", PRE_TOKENIZER_NAME);
     keys.strings("tokenizer.ggml.tokens", &tokenizer.spelled_tokens());
     keys.i32s(
         "tokenizer.ggml.token_type",

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use ahash::AHashMap;
-use fancy_regex::Regex;
+use regex::Regex;
 use serde_json::{Value, json};
 
 use crate::TrainError;
@@ -34,11 +34,20 @@ pub const END_OF_TEXT: u32 = 0;
 pub const IM_START: u32 = 1;
 pub const IM_END: u32 = 2;
 
-/// Qwen2's pre-tokenizer: one token per digit, at most one other character before a word.
-pub const PRE_TOKENIZER: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// Where words end, before any merge: each expression cuts the pieces that the ones before left.
+///
+/// These are DeepSeek Coder's, known to llama.cpp by that name: one token per digit, a word apart
+/// from its quote or bracket. Qwen2's own would cut `'strawberry'` at `'s` (a contraction), and
+/// the word could not be copied into code.
+pub const PRE_TOKENIZER: [&str; 5] =
+    ["[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", "[一-龥ࠀ-一가-\u{d7ff}]+", r"\p{N}"];
+/// The name of [`PRE_TOKENIZER`] in a GGUF.
+pub const PRE_TOKENIZER_NAME: &str = "deepseek-coder";
 
-static SPLIT: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(PRE_TOKENIZER).expect("the pre-tokenizer's expression is valid"));
+static CUTS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+    let compiled = PRE_TOKENIZER.iter().map(|expression| Regex::new(expression));
+    compiled.map(|regex| regex.expect("the expressions are constant and tested")).collect()
+});
 
 /// Part of the merges that are learned inside runs of letters. The rest go to "space + word" and
 /// punctuation. More would give rare words long, irregular pieces.
@@ -202,18 +211,20 @@ impl Tokenizer {
             .collect();
         let vocab: serde_json::Map<String, Value> =
             self.spelled_tokens().into_iter().zip(0u32..).map(|(t, id)| (t, id.into())).collect();
+        let split = |expression: &&str| {
+            json!({"type": "Split", "pattern": {"Regex": expression}, "behavior": "Isolated",
+                "invert": false})
+        };
+        let bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false,
+            "use_regex": false});
+        let cuts: Vec<Value> = PRE_TOKENIZER.iter().map(split).chain([bytes]).collect();
         json!({
             "version": "1.0",
             "truncation": null,
             "padding": null,
             "added_tokens": added,
             "normalizer": null,
-            "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
-                {"type": "Split", "pattern": {"Regex": PRE_TOKENIZER}, "behavior": "Isolated",
-                 "invert": false},
-                {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false,
-                 "use_regex": false},
-            ]},
+            "pre_tokenizer": {"type": "Sequence", "pretokenizers": cuts},
             "post_processor": {"type": "ByteLevel", "add_prefix_space": false,
                 "trim_offsets": false, "use_regex": false},
             "decoder": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false,
@@ -345,9 +356,27 @@ fn split_specials(text: &str) -> Vec<Part<'_>> {
     parts
 }
 
-fn pre_tokens(text: &str) -> impl Iterator<Item = &str> {
-    // The expression matches every character, so only its own step limit could end a search early.
-    SPLIT.find_iter(text).map_while(Result::ok).map(|found| found.as_str())
+/// The words of `text`: what an expression finds is cut out, and so is what lies between.
+fn pre_tokens(text: &str) -> Vec<&str> {
+    CUTS.iter().fold(vec![text], |pieces, cut| {
+        pieces.into_iter().flat_map(|piece| cut_at(piece, cut)).collect()
+    })
+}
+
+fn cut_at<'a>(text: &'a str, cut: &Regex) -> Vec<&'a str> {
+    let mut pieces = Vec::new();
+    let mut from = 0;
+    for found in cut.find_iter(text) {
+        if found.start() > from {
+            pieces.push(&text[from..found.start()]);
+        }
+        pieces.push(found.as_str());
+        from = found.end();
+    }
+    if from < text.len() {
+        pieces.push(&text[from..]);
+    }
+    pieces
 }
 
 /// GPT-2's printable letter for each byte.
