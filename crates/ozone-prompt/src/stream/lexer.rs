@@ -13,7 +13,7 @@ pub enum Tag {
     DeepSeparator,
     DeepCallEnd,
     DeepCallsEnd,
-    /// Begins a call in a family that has no parser of its own here: Mistral, Llama.
+    /// Begins a call in a family that has no parser of its own here: Mistral, Llama, Phi.
     Foreign,
     Start,
     Channel,
@@ -37,8 +37,11 @@ pub enum Lex {
 }
 
 const THINK: [(&str, Tag); 2] = [("<think>", Tag::ThinkOpen), ("</think>", Tag::ThinkClose)];
-const FOREIGN: [(&str, Tag); 2] =
-    [("[TOOL_CALLS]", Tag::Foreign), ("<|python_tag|>", Tag::Foreign)];
+const FOREIGN: [(&str, Tag); 3] = [
+    ("[TOOL_CALLS]", Tag::Foreign),
+    ("<|python_tag|>", Tag::Foreign),
+    ("<|tool_call|>", Tag::Foreign),
+];
 /// Magistral's.
 const THINK_IN_BRACKETS: [(&str, Tag); 2] =
     [("[THINK]", Tag::ThinkOpen), ("[/THINK]", Tag::ThinkClose)];

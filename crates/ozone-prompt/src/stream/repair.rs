@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::call::{bad_json, cut_off, unfenced, wrapped};
+use super::call::{bad_json, check, cut_off, unfenced, wrapped};
 use super::{Out, ParsedItem, StreamParser};
 use crate::{Format, ToolSpec};
 
@@ -20,7 +20,7 @@ pub enum Repaired {
     Text,
 }
 
-const OPENINGS: [&str; 8] = [
+const OPENINGS: [&str; 9] = [
     "```",
     "<function=",
     "<function_call>",
@@ -29,6 +29,7 @@ const OPENINGS: [&str; 8] = [
     "<tools>",
     "[TOOL_CALLS]",
     "<|python_tag|>",
+    "<|tool_call|>",
 ];
 const NAME_KEYS: [&str; 5] = ["name", "tool", "tool_name", "function", "recipient_name"];
 const ARGUMENT_KEYS: [&str; 5] = ["arguments", "parameters", "args", "input", "params"];
@@ -191,6 +192,9 @@ pub fn parse(text: &str, tools: &[ToolSpec], cut_off: bool) -> Repaired {
     }
     if let Some(rest) = text.strip_prefix("[TOOL_CALLS]") {
         return mistral(rest, tools);
+    }
+    if let Some(rest) = text.strip_prefix("<|tool_call|>") {
+        return json(rest.trim_end().trim_end_matches("<|/tool_call|>"), tools);
     }
     if let Some(rest) = text.strip_prefix("<|python_tag|>") {
         return llama(rest, tools, cut_off);
@@ -421,8 +425,20 @@ fn xml(text: &str, tools: &[ToolSpec]) -> Repaired {
     if calls.is_empty() || !rest.is_empty() { Repaired::Text } else { Repaired::Calls(calls) }
 }
 
-/// The end of a `<tool_call>` with XML in it.
-pub fn end_xml(raw: &str, tools: &[ToolSpec], cut: bool, out: &mut Out) {
+/// Whether what stands between the tags, if it is no single JSON object, is whole.
+pub fn other_complete(raw: &str) -> bool {
+    let raw = raw.trim();
+    if raw.starts_with('[') {
+        return values(raw).is_ok();
+    }
+    raw.ends_with("</function>")
+}
+
+/// The end of a `<tool_call>` with XML or a list in it.
+pub fn end_other(raw: &str, tools: &[ToolSpec], cut: bool, out: &mut Out) {
+    if raw.trim().starts_with('[') {
+        return end_list(raw, tools, cut, out);
+    }
     let text = raw.trim();
     let name = text
         .strip_prefix("<function=")
@@ -439,6 +455,25 @@ pub fn end_xml(raw: &str, tools: &[ToolSpec], cut: bool, out: &mut Out) {
     match function_arguments(name, body, tools) {
         Ok(arguments) => out.whole_call(name, &arguments, Ok(()), raw),
         Err(message) => out.whole_call(name, "", Err(message), raw),
+    }
+}
+
+fn end_list(raw: &str, tools: &[ToolSpec], cut: bool, out: &mut Out) {
+    let calls = match values(raw) {
+        Ok(values) => calls_of(&Value::Array(values), tools),
+        Err(_) if cut => {
+            return out
+                .nameless("Your call was not run: it was cut off before its end.".into(), raw);
+        }
+        Err(error) => return out.nameless(bad_json("", &error, raw), raw),
+    };
+    let Some(calls) = calls else {
+        let message = "Your calls were not run: write each as {\"name\": …, \"arguments\": {…}}.";
+        return out.nameless(message.into(), raw);
+    };
+    for (name, arguments) in calls {
+        let end = check(&name, &arguments, false);
+        out.whole_call(&name, &arguments, end, raw);
     }
 }
 

@@ -24,8 +24,9 @@ enum State {
         back: Box<State>,
     },
     Call(CallObject),
-    /// Qwen3-Coder: `<function=NAME><parameter=KEY>…`.
-    Xml(String),
+    /// Another form between the same tags: Qwen3-Coder's `<function=NAME><parameter=KEY>…`, Granite's
+    /// list of calls.
+    Other(String),
     /// Between DeepSeek's calls.
     DeepBetween,
     /// The kind, or from V3.1 on the name, before the separator.
@@ -77,12 +78,12 @@ impl Tags {
                     return;
                 };
                 match first {
-                    '{' | '<' => {
+                    '{' | '<' | '[' => {
                         self.close(*back, out);
                         self.begun = true;
                         self.state = match first {
                             '{' => State::Call(CallObject::default()),
-                            _ => State::Xml(String::new()),
+                            _ => State::Other(String::new()),
                         };
                         self.text(after, out);
                     }
@@ -93,7 +94,7 @@ impl Tags {
                 }
             }
             State::Call(call) => call.push(text, out),
-            State::Xml(raw) => raw.push_str(text),
+            State::Other(raw) => raw.push_str(text),
             State::DeepBetween => {}
             State::DeepKind(kind) => kind.push_str(text),
             State::DeepName(name) => {
@@ -148,7 +149,7 @@ impl Tags {
                 }
             }
             Tag::CallClose => {
-                if matches!(self.state, State::Call(_) | State::Xml(_)) {
+                if matches!(self.state, State::Call(_) | State::Other(_)) {
                     self.begun = true;
                     let next = self.next_text();
                     self.switch(next, out);
@@ -196,7 +197,7 @@ impl Tags {
         match (&self.state, tag) {
             (State::Call(call), _) => call.quotes(),
             (State::DeepBody(body), _) => body.quotes(),
-            (State::Xml(raw), _) => !raw.trim_end().ends_with("</function>") && tag != Tag::Stop,
+            (State::Other(raw), _) => !repair::other_complete(raw) && tag != Tag::Stop,
             // A model that explains `<think>` in the middle of its answer does not think.
             (State::Text(stretch), Tag::ThinkOpen | Tag::ThinkClose) => !stretch.blank(),
             (State::Text(_), Tag::CallOpen | Tag::DeepCalls | Tag::DeepCall) => !calls,
@@ -238,7 +239,7 @@ impl Tags {
             }
             State::Thought(stretch) => stretch.end(out),
             State::Call(call) => call.end(&self.tools, false, out),
-            State::Xml(raw) => repair::end_xml(&raw, &self.tools, false, out),
+            State::Other(raw) => repair::end_other(&raw, &self.tools, false, out),
             State::DeepBody(body) => body.end(&self.tools, false, out),
             State::DeepKind(raw) if raw.trim().is_empty() => {}
             State::DeepKind(name) | State::DeepName(name) => {
@@ -271,12 +272,12 @@ impl Tags {
                 }
                 call.end(&self.tools, !complete, out);
             }
-            State::Xml(raw) => {
-                let complete = raw.trim_end().ends_with("</function>");
+            State::Other(raw) => {
+                let complete = repair::other_complete(&raw);
                 if !complete {
                     out.cut = Cut::InToolCall;
                 }
-                repair::end_xml(&raw, &self.tools, !complete, out);
+                repair::end_other(&raw, &self.tools, !complete, out);
             }
             State::DeepBetween => {}
             State::DeepKind(name) | State::DeepName(name) => {

@@ -255,6 +255,11 @@ const HERMES: &[Case] = &[
         "<tool_call>\n<function=python>\n<parameter=code>\nprint('</tool_call>')\nx = {\"a\": 1}\n</parameter>\n</function>\n</tool_call>",
         "calls python {\"code\": \"print('</tool_call>')\\nx = {\\\"a\\\": 1}\"}\n",
     ),
+    case(
+        "Granite's list",
+        "<tool_call>[{\"name\": \"python\", \"arguments\": {\"code\": \"[</tool_call>\"}}, {\"name\": \"get_weather\", \"arguments\": {\"city\": \"Ulm\"}}]</tool_call>",
+        "calls python {\"code\": \"[</tool_call>\"}\ncalls get_weather {\"city\": \"Ulm\"}\n",
+    ),
 ];
 
 const DEEP_SEEK: &[Case] = &[
@@ -426,6 +431,11 @@ const REPAIRED: &[Case] = &[
         "calls python {\"code\": \"1\"}\ncalls get_weather {\"city\": \"Ulm\"}\n",
     ),
     case(
+        "Phi",
+        "<|tool_call|>[{\"name\": \"python\", \"arguments\": {\"code\": \"1\"}}]<|/tool_call|>",
+        "calls python {\"code\": \"1\"}\n",
+    ),
+    case(
         "after a thought",
         "<think>\nHm.\n</think>\n\n{\"name\": \"python\", \"arguments\": {\"code\": \"1\"}}",
         "thinks \"Hm.\"\ncalls python {\"code\": \"1\"}\n",
@@ -548,6 +558,7 @@ fn tokens_say_the_same_as_text() {
             "tags that are talked about",
             "a call inside of a thought is a thought",
             "XML with markup in a value",
+            "Granite's list",
         ];
         for case in cases.iter().filter(|case| !skipped.contains(&case.name)) {
             let ids = vocabulary.encode(case.sampled, true);
