@@ -4,6 +4,8 @@
 
 mod backend;
 #[cfg(feature = "local")]
+pub mod bench;
+#[cfg(feature = "local")]
 pub mod engine;
 #[cfg(feature = "local")]
 mod local;

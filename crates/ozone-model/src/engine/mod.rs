@@ -479,6 +479,14 @@ impl Engine {
         }
     }
 
+    /// Drops what finished sequences have left in the KV cache, held ones included.
+    pub fn forget(&self) {
+        if let Ok(commands) = self.commands() {
+            // A stopped engine has nothing left.
+            let _ = commands.send(Command::Forget);
+        }
+    }
+
     fn commands(&self) -> Result<&std_mpsc::Sender<Command>, EngineError> {
         self.inner.commands.as_ref().ok_or(EngineError::Stopped)
     }

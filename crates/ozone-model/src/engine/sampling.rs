@@ -274,7 +274,7 @@ fn argmax(logits: &[f32]) -> Option<(u32, f32)> {
         }
     }
     let max = lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |a, b| if *b > a { *b } else { a });
-    if max == f32::NEG_INFINITY || max == f32::INFINITY {
+    if max.is_infinite() {
         return None;
     }
     let place = logits.iter().position(|logit| *logit == max)?;

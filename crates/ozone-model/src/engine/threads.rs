@@ -3,12 +3,12 @@
 //! llama.cpp's threads wait for each other at hundreds of barriers per token, spinning. Where
 //! other programs want the same cores, which is the normal state of a machine that an agent works
 //! on, one preempted thread stops all of them: measured on two cores, a small model fell from 1,059
-//! to 3 tokens a second, while one thread alone kept 147. And for a tiny model two threads are
-//! slower than one even when nothing disturbs them. So the number is measured, not configured:
-//! steps of the same shape are timed with all threads and with one, the faster setting is kept,
-//! and the other is tried again now and then, or at once when the kept one becomes slow.
+//! to 3 tokens a second, while one thread alone kept 147. So a step gets one thread while the
+//! system's run queue shows that others want the cores, and all of them otherwise. For a tiny model
+//! two threads may be slower than one even then: small steps are timed with both, the faster number
+//! is kept, and the other is tried again now and then, or at once when the kept one becomes slow.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Steps with one setting before the settings are compared.
 const TRIAL_STEPS: u32 = 3;
@@ -19,43 +19,116 @@ const SLOWDOWN: f64 = 1.6;
 /// The other setting must be this much faster to be taken.
 const ADVANTAGE: f64 = 0.95;
 
-/// Rows from which a step is long enough for barriers not to matter: it gets all threads.
-const ROWS_ADAPTED_MAX: usize = 16;
+/// Rows from which a step is long enough for barriers not to matter: idle cores all help.
+const ROWS_TIMED_MAX: usize = 16;
 
 /// The number of threads for steps of any size.
 #[derive(Debug)]
 pub(super) struct Threads {
     max: u32,
-    /// For steps of 1, 2, up to 4, up to 8 and up to 16 rows. None: the number is fixed.
-    governors: Option<[Governor; 5]>,
+    adapted: Option<Adapted>,
+}
+
+#[derive(Debug)]
+struct Adapted {
+    crowd: Crowd,
+    /// For steps of 1, 2, up to 4, up to 8 and up to 16 rows.
+    governors: [Governor; 5],
 }
 
 impl Threads {
     pub fn adapted(max: u32) -> Threads {
-        Threads { max, governors: Some(std::array::from_fn(|_| Governor::new(max))) }
+        let governors = std::array::from_fn(|_| Governor::new(max));
+        Threads { max, adapted: Some(Adapted { crowd: Crowd::new(max), governors }) }
     }
 
     pub fn fixed(threads: u32) -> Threads {
-        Threads { max: threads, governors: None }
-    }
-
-    fn governor(&mut self, rows: usize) -> Option<&mut Governor> {
-        let governors = self.governors.as_mut().filter(|_| rows <= ROWS_ADAPTED_MAX)?;
-        governors.get_mut(rows.max(1).next_power_of_two().ilog2() as usize)
+        Threads { max: threads, adapted: None }
     }
 
     /// Threads for a step of `rows` rows.
     pub fn threads(&mut self, rows: usize) -> u32 {
-        let max = self.max;
-        self.governor(rows).map_or(max, |governor| governor.threads())
+        let Some(adapted) = &mut self.adapted else { return self.max };
+        if adapted.crowd.is_dense() {
+            return 1;
+        }
+        adapted.governor(rows).map_or(self.max, |governor| governor.threads())
     }
 
-    /// Notes how long such a step took with that many threads.
-    pub fn record(&mut self, rows: usize, took: Duration) {
-        if let Some(governor) = self.governor(rows) {
+    /// Notes how long such a step took with `threads` threads.
+    pub fn record(&mut self, rows: usize, threads: u32, took: Duration) {
+        let Some(adapted) = &mut self.adapted else { return };
+        adapted.crowd.look();
+        // A step with one thread because of a crowd says nothing about idle cores.
+        if let Some(governor) = adapted.governor(rows)
+            && governor.threads() == threads
+        {
             governor.record(took);
         }
     }
+}
+
+impl Adapted {
+    fn governor(&mut self, rows: usize) -> Option<&mut Governor> {
+        if rows > ROWS_TIMED_MAX {
+            return None;
+        }
+        self.governors.get_mut(rows.max(1).next_power_of_two().ilog2() as usize)
+    }
+}
+
+/// How many others want the cores.
+#[derive(Debug)]
+struct Crowd {
+    /// Others that may run without disturbing.
+    room: f32,
+    others: f32,
+    looked: Instant,
+}
+
+impl Crowd {
+    const LOOK_EVERY: Duration = Duration::from_millis(4);
+    const WEIGHT: f32 = 0.3;
+
+    fn new(threads_max: u32) -> Crowd {
+        let cores = online_cores().unwrap_or(threads_max);
+        let room = cores.saturating_sub(threads_max) as f32 + 0.6;
+        let others = others_running().unwrap_or(0.0);
+        Crowd { room, others, looked: Instant::now() }
+    }
+
+    fn is_dense(&self) -> bool {
+        self.others > self.room
+    }
+
+    /// Looks at the run queue. Called right after a step, when the readers of its predecessor have
+    /// done their work and those of this one have none yet.
+    fn look(&mut self) {
+        if self.looked.elapsed() < Crowd::LOOK_EVERY {
+            return;
+        }
+        self.looked = Instant::now();
+        if let Some(others) = others_running() {
+            self.others += Crowd::WEIGHT * (others.min(self.room + 4.0) - self.others);
+        }
+    }
+}
+
+/// Threads of the whole system that are running or ready, beside this one.
+fn others_running() -> Option<f32> {
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    let running: f32 = text.split_whitespace().nth(3)?.split('/').next()?.parse().ok()?;
+    Some((running - 1.0).max(0.0))
+}
+
+/// Cores of the whole system, which `others_running` counts for: more than a container may use.
+fn online_cores() -> Option<u32> {
+    let text = std::fs::read_to_string("/sys/devices/system/cpu/online").ok()?;
+    let ranges = text.trim().split(',').map(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        Some(last.parse::<u32>().ok()?.checked_sub(first.parse().ok()?)? + 1)
+    });
+    ranges.sum()
 }
 
 /// Chooses between one thread and all of them for one kind of step.
@@ -121,7 +194,8 @@ impl Governor {
             State::Trying { threads, steps, best, kept_best } => {
                 *steps += 1;
                 *best = best.min(seconds);
-                if *steps < TRIAL_STEPS {
+                let hopeless = kept_best.is_some_and(|kept| *best > SLOWDOWN * kept);
+                if *steps < TRIAL_STEPS && !hopeless {
                     return;
                 }
                 let (threads, best, kept_best) = (*threads, *best, *kept_best);

@@ -38,6 +38,8 @@ const WORTH_WAITING_TOKENS: usize = 32;
 pub(super) enum Command {
     Generate(Box<Run>),
     Release(String),
+    /// Drops all that finished sequences have left.
+    Forget,
     /// Somebody reads again, or has gone.
     Wake,
     Shutdown,
@@ -445,6 +447,13 @@ impl Worker {
                     }
                 }
             }
+            Command::Forget => {
+                for index in 0..self.slots.len() {
+                    if self.slots[index].run().is_none() {
+                        self.clear(index);
+                    }
+                }
+            }
             Command::Wake => {}
             Command::Shutdown => self.shutdown = true,
         }
@@ -681,9 +690,13 @@ impl Worker {
 
     fn evict(&mut self, index: usize) {
         self.save_cold(index);
+        self.clear(index);
+        add(&self.shared.counters.evictions, 1);
+    }
+
+    fn clear(&mut self, index: usize) {
         self.truncate(index, 0);
         self.slots[index].role = Role::Resident { hold: None, flush: Vec::new() };
-        add(&self.shared.counters.evictions, 1);
     }
 
     /// Makes `count` cells free. False where not even the oldest residents give enough.
@@ -748,7 +761,7 @@ impl Worker {
         set(&self.shared.counters.threads, u64::from(threads));
         let begun = Instant::now();
         let outcome = self.context.decode();
-        self.threads.record(rows, begun.elapsed());
+        self.threads.record(rows, threads, begun.elapsed());
         add(&self.shared.counters.steps, 1);
         match outcome {
             Ok(()) => self.take_in(feeds),
