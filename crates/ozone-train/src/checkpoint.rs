@@ -99,8 +99,7 @@ pub fn latest(run_dir: &Path) -> Result<Option<Found>, TrainError> {
 
 pub fn load(path: &Path) -> Result<Checkpoint, TrainError> {
     let bytes = std::fs::read(path).map_err(TrainError::io(path))?;
-    decode(&bytes)
-        .map_err(|reason| TrainError::DamagedCheckpoint { path: path.into(), reason })
+    decode(&bytes).map_err(|reason| TrainError::DamagedCheckpoint { path: path.into(), reason })
 }
 
 /// Checkpoints of a run, oldest first.

@@ -13,7 +13,9 @@ pub enum TrainError {
     #[error("{path} is damaged: {reason}")]
     DamagedCheckpoint { path: PathBuf, reason: String },
     /// The run was started with another shape; a model cannot change its shape half-way.
-    #[error("the run was started with another {what} ({stored}, now {asked}): start a new run folder")]
+    #[error(
+        "the run was started with another {what} ({stored}, now {asked}): start a new run folder"
+    )]
     OtherShape { what: &'static str, stored: String, asked: String },
     /// The configuration cannot work; the sentence says which value and why.
     #[error("{0}")]

@@ -12,7 +12,9 @@ use serde_json::json;
 use crate::TrainError;
 use crate::checkpoint::write_atomically;
 use crate::model::{ModelConfig, Parameter, Weights};
-use crate::tokenizer::{CONTROL_TOKENS, END_OF_TEXT, IM_END, PRE_TOKENIZER_NAME, SPECIAL_TOKENS, Tokenizer};
+use crate::tokenizer::{
+    CONTROL_TOKENS, END_OF_TEXT, IM_END, PRE_TOKENIZER_NAME, SPECIAL_TOKENS, Tokenizer,
+};
 
 /// What the files say about the model besides its numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

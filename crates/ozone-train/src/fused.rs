@@ -3,9 +3,9 @@
 //! Each takes and gives ordinary tensors, so the model reads the same with and without them.
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex};
@@ -92,8 +92,7 @@ pub fn rms_norm(x: Tensor<2>, weight: Tensor<1>, eps: f32) -> Tensor<2> {
     let (y, inverse) = kernels::rms_norm(held_x.slice(), held_weight.slice(), eps);
     let state = (held_x, held_weight, Arc::new(inverse), shape);
     register([&x, &weight], tensor(y, shape), state, |(x, weight, inverse, shape), grad| {
-        let (x, weight) =
-            kernels::rms_norm_backward(x.slice(), weight.slice(), &inverse, grad);
+        let (x, weight) = kernels::rms_norm_backward(x.slice(), weight.slice(), &inverse, grad);
         let d = weight.len();
         [tensor(x, shape), tensor(weight, [d])]
     })
@@ -134,8 +133,7 @@ pub fn attention(q: Tensor<2>, k: Tensor<2>, v: Tensor<2>, shape: AttentionShape
     let (wide, narrow) = (q.dims(), k.dims());
     let (q, k, v) = (tracked(q), tracked(k), tracked(v));
     let (held_q, held_k, held_v) = (Host::of(&q), Host::of(&k), Host::of(&v));
-    let (out, weights) =
-        kernels::attention(held_q.slice(), held_k.slice(), held_v.slice(), shape);
+    let (out, weights) = kernels::attention(held_q.slice(), held_k.slice(), held_v.slice(), shape);
     let out = tensor(out, wide);
     let state =
         ([held_q, held_k, held_v, Host::new(out.clone())], Arc::new(weights), shape, wide, narrow);

@@ -59,14 +59,14 @@ pub struct Target<'a> {
 
 /// What happens to the numbers that are already at the target.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Into {
+pub enum Write {
     Replace,
     Add,
 }
 
 /// `target = scale * left * right`, or added to it.
 #[expect(unsafe_code, reason = "the gemm crate takes pointers")]
-pub fn product(target: Target<'_>, into: Into, left: View<'_>, right: View<'_>, scale: f32) {
+pub fn product(target: Target<'_>, write: Write, left: View<'_>, right: View<'_>, scale: f32) {
     let (m, n, k) = (left.rows, right.columns, left.columns);
     assert_eq!(k, right.rows, "inner sizes");
     let place = &mut target.data[target.start..];
@@ -81,7 +81,7 @@ pub fn product(target: Target<'_>, into: Into, left: View<'_>, right: View<'_>, 
             place.as_mut_ptr(),
             1,
             target.row_stride as isize,
-            into == Into::Add,
+            write == Write::Add,
             left.data.as_ptr(),
             left.column_stride as isize,
             left.row_stride as isize,
@@ -203,7 +203,13 @@ pub struct Turns {
 }
 
 /// Norms each head of `x (B*T, N*E)` and turns it by its position; and `1/rms (B*T*N)`.
-pub fn turned_heads(x: &[f32], weight: &[f32], eps: f32, n: usize, at: &Turns) -> (Vec<f32>, Vec<f32>) {
+pub fn turned_heads(
+    x: &[f32],
+    weight: &[f32],
+    eps: f32,
+    n: usize,
+    at: &Turns,
+) -> (Vec<f32>, Vec<f32>) {
     let (e, half) = (weight.len(), weight.len() / 2);
     let mut y = vec![0.0; x.len()];
     let mut inverse = vec![0.0; x.len() / e];
@@ -310,13 +316,27 @@ impl AttentionShape {
     }
 
     /// Rows of `data (B*T, heads*E)` from position `from`, of one head.
-    fn head<'a>(&self, data: &'a [f32], b: usize, head: usize, heads: usize, rows: (usize, usize)) -> View<'a> {
+    fn head<'a>(
+        &self,
+        data: &'a [f32],
+        b: usize,
+        head: usize,
+        heads: usize,
+        rows: (usize, usize),
+    ) -> View<'a> {
         let stride = heads * self.e;
         let start = (b * self.t + rows.0) * stride + head * self.e;
         View::new(data, start, rows.1 - rows.0, self.e, stride)
     }
 
-    fn head_mut<'a>(&self, data: &'a mut [f32], b: usize, head: usize, heads: usize, row: usize) -> Target<'a> {
+    fn head_mut<'a>(
+        &self,
+        data: &'a mut [f32],
+        b: usize,
+        head: usize,
+        heads: usize,
+        row: usize,
+    ) -> Target<'a> {
         let row_stride = heads * self.e;
         Target { data, start: (b * self.t + row) * row_stride + head * self.e, row_stride }
     }
@@ -349,7 +369,7 @@ pub fn attention(q: &[f32], k: &[f32], v: &[f32], shape: AttentionShape) -> (Vec
         let queries = shape.head(q, b, head, h, (from, to));
         let keys = shape.head(k, b, key_head, key_heads, (0, to));
         let target = Target { data: &mut weights, start, row_stride: t };
-        product(target, Into::Replace, queries, keys.transposed(), shape.scale());
+        product(target, Write::Replace, queries, keys.transposed(), shape.scale());
         let block = &mut weights[start..start + (to - from) * t];
         Arch::new().dispatch(
             #[inline(always)]
@@ -363,7 +383,7 @@ pub fn attention(q: &[f32], k: &[f32], v: &[f32], shape: AttentionShape) -> (Vec
         );
         let values = shape.head(v, b, key_head, key_heads, (0, to));
         let target = shape.head_mut(&mut out, b, head, h, from);
-        product(target, Into::Replace, View::new(&weights, start, to - from, to, t), values, 1.0);
+        product(target, Write::Replace, View::new(&weights, start, to - from, to, t), values, 1.0);
     }
     (out, weights)
 }
@@ -410,10 +430,10 @@ pub fn attention_backward(
         let used = View::new(weights, start, rows, to, t);
         let grads = shape.head(grad, b, head, h, (from, to));
         let target = shape.head_mut(&mut grad_v, b, key_head, key_heads, 0);
-        product(target, Into::Add, used.transposed(), grads, 1.0);
+        product(target, Write::Add, used.transposed(), grads, 1.0);
         let values = shape.head(v, b, key_head, key_heads, (0, to));
         let target = Target { data: &mut scores, start: 0, row_stride: t };
-        product(target, Into::Replace, grads, values.transposed(), 1.0);
+        product(target, Write::Replace, grads, values.transposed(), 1.0);
         Arch::new().dispatch(
             #[inline(always)]
             || {
@@ -430,10 +450,10 @@ pub fn attention_backward(
         let scores = View::new(&scores, 0, rows, to, t);
         let keys = shape.head(k, b, key_head, key_heads, (0, to));
         let target = shape.head_mut(&mut grad_q, b, head, h, from);
-        product(target, Into::Replace, scores, keys, shape.scale());
+        product(target, Write::Replace, scores, keys, shape.scale());
         let queries = shape.head(q, b, head, h, (from, to));
         let target = shape.head_mut(&mut grad_k, b, key_head, key_heads, 0);
-        product(target, Into::Add, scores.transposed(), queries, shape.scale());
+        product(target, Write::Add, scores.transposed(), queries, shape.scale());
     }
     (grad_q, grad_k, grad_v)
 }
@@ -442,7 +462,12 @@ pub fn attention_backward(
 /// gradients by `hidden` and `embed`.
 ///
 /// Both at once, because only a few rows of logits are then ever alive.
-pub fn head_loss(hidden: &[f32], embed: &[f32], wanted: &[u32], d: usize) -> (f64, Vec<f32>, Vec<f32>) {
+pub fn head_loss(
+    hidden: &[f32],
+    embed: &[f32],
+    wanted: &[u32],
+    d: usize,
+) -> (f64, Vec<f32>, Vec<f32>) {
     let v = embed.len() / d;
     let (mut grad_hidden, mut grad_embed) = (vec![0.0; hidden.len()], vec![0.0; embed.len()]);
     let mut logits = vec![0.0; LOGIT_ROWS.min(wanted.len()) * v];
@@ -452,7 +477,7 @@ pub fn head_loss(hidden: &[f32], embed: &[f32], wanted: &[u32], d: usize) -> (f6
         let start = part * LOGIT_ROWS * d;
         let hidden = View::new(hidden, start, wanted.len(), d, d);
         let target = Target { data: &mut logits, start: 0, row_stride: v };
-        product(target, Into::Replace, hidden, embed.transposed(), 1.0);
+        product(target, Write::Replace, hidden, embed.transposed(), 1.0);
         Arch::new().dispatch(
             #[inline(always)]
             || {
@@ -466,9 +491,9 @@ pub fn head_loss(hidden: &[f32], embed: &[f32], wanted: &[u32], d: usize) -> (f6
         );
         let errors = View::new(&logits, 0, wanted.len(), v, v);
         let target = Target { data: &mut grad_hidden, start, row_stride: d };
-        product(target, Into::Replace, errors, embed, 1.0);
+        product(target, Write::Replace, errors, embed, 1.0);
         let target = Target { data: &mut grad_embed, start: 0, row_stride: d };
-        product(target, Into::Add, errors.transposed(), hidden, 1.0);
+        product(target, Write::Add, errors.transposed(), hidden, 1.0);
     }
     (loss, grad_hidden, grad_embed)
 }

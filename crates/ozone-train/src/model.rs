@@ -194,7 +194,12 @@ impl Weights {
     /// Sum of the losses of `batch` in nats, and its gradients in the parameters' order.
     ///
     /// Gradients are of the sum times `scale`, so that the parts of a step can simply be added.
-    pub fn loss_and_gradients(&self, batch: &Batch, scale: f32, pass: Pass) -> (f64, Vec<Vec<f32>>) {
+    pub fn loss_and_gradients(
+        &self,
+        batch: &Batch,
+        scale: f32,
+        pass: Pass,
+    ) -> (f64, Vec<Vec<f32>>) {
         let device = Device::flex().autodiff();
         let network = Network::new(self, &device, pass);
         let loss = network.loss(batch, &device);
@@ -203,7 +208,7 @@ impl Weights {
         (total, network.take_gradients(self, &mut gradients))
     }
 
-    /// Sum of the losses of `batch` in nats, and whether each target was the likeliest token.
+    /// Sum of the losses of `batch` in nats.
     pub fn loss(&self, batch: &Batch) -> f64 {
         let device = Device::flex();
         let network = Network::new(self, &device, Pass::Forward);
@@ -341,8 +346,11 @@ impl<'a> Network<'a> {
     /// `(B*T, D)` to `(B*T, D)`, looking back within each row.
     fn attention(&self, layer: &Layer, x: Tensor<2>, batch: &Batch, at: &Positions) -> Tensor<2> {
         let (b, t) = (batch.rows, batch.width);
-        let (h, k, e) =
-            (self.config.num_attention_heads, self.config.num_key_value_heads, self.config.head_dim);
+        let (h, k, e) = (
+            self.config.num_attention_heads,
+            self.config.num_key_value_heads,
+            self.config.head_dim,
+        );
         let g = h / k;
         if self.pass == Pass::Fused {
             let eps = self.config.rms_norm_eps;
@@ -455,7 +463,9 @@ impl<'a> Network<'a> {
         all.push(self.norm.grad_remove(gradients).map(to_vec));
         all.into_iter()
             .zip(&weights.parameters)
-            .map(|(gradient, parameter)| gradient.unwrap_or_else(|| vec![0.0; parameter.data.len()]))
+            .map(|(gradient, parameter)| {
+                gradient.unwrap_or_else(|| vec![0.0; parameter.data.len()])
+            })
             .collect()
     }
 }

@@ -171,7 +171,13 @@ impl Update<'_> {
         }
     }
 
-    fn adam(&self, parameter: &mut Parameter, mean: &mut [f32], square: &mut [f32], gradient: &[f32]) {
+    fn adam(
+        &self,
+        parameter: &mut Parameter,
+        mean: &mut [f32],
+        square: &mut [f32],
+        gradient: &[f32],
+    ) {
         let OptimizerConfig { adam_beta1: beta1, adam_beta2: beta2, .. } = *self.config;
         let steps = self.steps.min(1_000_000) as i32;
         let (bias1, bias2) = (1.0 - beta1.powi(steps), 1.0 - beta2.powi(steps));

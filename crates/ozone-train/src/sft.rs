@@ -5,7 +5,8 @@
 //! step is shared out by rows over the worker threads, whose gradients are summed in a fixed
 //! order.
 
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -14,13 +15,13 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
+use crate::TrainError;
 use crate::checkpoint::{self, Checkpoint, Progress};
 use crate::example::{ExampleSource, TokenizedExample};
 use crate::export::{self, GgufType, ModelCard};
 use crate::model::{Batch, ModelConfig, Pass, Weights};
 use crate::optimizer::{Optimizer, OptimizerConfig};
 use crate::tokenizer::{END_OF_TEXT, Tokenizer};
-use crate::TrainError;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SftConfig {
@@ -109,9 +110,16 @@ impl SftConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
 pub enum Record {
-    Started { step: u64, tokens: u64, parameters: usize, vocab_used: usize },
+    Started {
+        step: u64,
+        tokens: u64,
+        parameters: usize,
+        vocab_used: usize,
+    },
     /// A checkpoint was damaged and an older one is used.
-    PassedOver { reason: String },
+    PassedOver {
+        reason: String,
+    },
     Step {
         step: u64,
         tokens: u64,
@@ -121,10 +129,27 @@ pub enum Record {
         tokens_per_second: f64,
         seconds_left: f64,
     },
-    HeldOut { step: u64, tokens: u64, loss: f64 },
-    Score { step: u64, tokens: u64, score: serde_json::Value },
-    Checkpoint { step: u64, tokens: u64, seconds: f64 },
-    Finished { step: u64, tokens: u64, loss: Option<f64>, cancelled: bool },
+    HeldOut {
+        step: u64,
+        tokens: u64,
+        loss: f64,
+    },
+    Score {
+        step: u64,
+        tokens: u64,
+        score: serde_json::Value,
+    },
+    Checkpoint {
+        step: u64,
+        tokens: u64,
+        seconds: f64,
+    },
+    Finished {
+        step: u64,
+        tokens: u64,
+        loss: Option<f64>,
+        cancelled: bool,
+    },
 }
 
 /// Hears about a run, and judges exported models.
@@ -168,18 +193,18 @@ pub fn train(
 }
 
 struct Log<'a> {
-    path: std::path::PathBuf,
+    path: PathBuf,
     observer: &'a mut dyn TrainObserver,
 }
 
 impl Log<'_> {
     fn put(&mut self, record: &Record) -> Result<(), TrainError> {
-        use std::io::Write;
         self.observer.record(record);
         let mut line = serde_json::to_string(record).expect("records have text keys");
         line.push('\n');
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&self.path);
-        file.and_then(|mut file| file.write_all(line.as_bytes())).map_err(TrainError::io(&self.path))
+        file.and_then(|mut file| file.write_all(line.as_bytes()))
+            .map_err(TrainError::io(&self.path))
     }
 }
 
@@ -286,7 +311,9 @@ impl<'a> Run<'a> {
     fn take_step(&mut self, step: &StepBatch) -> Result<f32, TrainError> {
         let scale = 1.0 / step.targets as f32;
         let weights = &self.state.weights;
-        let mut parts = each(&step.parts, |part| weights.loss_and_gradients(part, scale, Pass::Fused)).into_iter();
+        let mut parts =
+            each(&step.parts, |part| weights.loss_and_gradients(part, scale, Pass::Fused))
+                .into_iter();
         let (mut loss, mut gradients) = parts.next().expect("a step has at least one part");
         for (other_loss, other) in parts {
             loss += other_loss;
@@ -301,7 +328,8 @@ impl<'a> Run<'a> {
         }
         let lr_share = self.config.lr_share(progress.tokens);
         let workers = self.config.workers;
-        let norm = self.state.optimizer.step(&mut self.state.weights, &gradients, lr_share, workers);
+        let norm =
+            self.state.optimizer.step(&mut self.state.weights, &gradients, lr_share, workers);
         progress.loss_smoothed =
             Some(progress.loss_smoothed.map_or(loss, |smooth| smooth + 0.02 * (loss - smooth)));
         progress.step += 1;
@@ -313,12 +341,7 @@ impl<'a> Run<'a> {
     fn held_out(&mut self) -> Result<(), TrainError> {
         let Some(source) = self.sources.held_out else { return Ok(()) };
         let Progress { step, tokens, .. } = self.state.progress;
-        let loss = held_out_loss(
-            &self.state.weights,
-            &self.state.tokenizer,
-            source,
-            self.config,
-        );
+        let loss = held_out_loss(&self.state.weights, &self.state.tokenizer, source, self.config);
         self.log.put(&Record::HeldOut { step, tokens, loss })
     }
 
@@ -362,9 +385,8 @@ fn begin(config: &SftConfig, source: &dyn ExampleSource) -> Result<Checkpoint, T
 
 /// Takes the run's state under today's settings, as far as they can change.
 fn resume(config: &SftConfig, mut state: Checkpoint) -> Result<Checkpoint, TrainError> {
-    let other = |what, stored: String, asked: String| {
-        Err(TrainError::OtherShape { what, stored, asked })
-    };
+    let other =
+        |what, stored: String, asked: String| Err(TrainError::OtherShape { what, stored, asked });
     if state.weights.config != config.model {
         let text = |model: &ModelConfig| serde_json::to_string(model).unwrap_or_default();
         return other("shape", text(&state.weights.config), text(&config.model));

@@ -179,9 +179,8 @@ impl Tokenizer {
 
     /// Merges in order, as `left right`.
     pub fn spelled_merges(&self) -> Vec<String> {
-        let spell = |&(left, right): &(u32, u32)| {
-            format!("{} {}", self.spell(left), self.spell(right))
-        };
+        let spell =
+            |&(left, right): &(u32, u32)| format!("{} {}", self.spell(left), self.spell(right));
         self.merges.iter().map(spell).collect()
     }
 
@@ -275,10 +274,9 @@ impl Tokenizer {
             })
             .collect::<Option<Vec<_>>>()
             .ok_or_else(|| bad("a merge names a token that is not in the vocabulary"))?;
-        let ordered = merges
-            .iter()
-            .zip(FIRST_MERGE..)
-            .all(|(&(left, right), result)| left.max(right) < result && left.min(right) >= FIRST_BYTE);
+        let ordered = merges.iter().zip(FIRST_MERGE..).all(|(&(left, right), result)| {
+            left.max(right) < result && left.min(right) >= FIRST_BYTE
+        });
         if !ordered || vocab.len() < FIRST_MERGE as usize + merges.len() {
             return Err(bad("its merges are not in this crate's order"));
         }
@@ -451,8 +449,12 @@ impl Merger {
 
     fn learn(&mut self, merges: usize, allowed: impl Fn(&Self, (u32, u32)) -> bool) {
         for _ in 0..merges {
-            let mut candidates: Vec<_> =
-                self.pairs.iter().filter(|&(_, &count)| count >= 2).map(|(&p, &n)| (p, n)).collect();
+            let mut candidates: Vec<_> = self
+                .pairs
+                .iter()
+                .filter(|&(_, &count)| count >= 2)
+                .map(|(&p, &n)| (p, n))
+                .collect();
             candidates.sort_unstable_by_key(|&((left, right), count)| {
                 (Reverse(count), &self.tokens[left as usize], &self.tokens[right as usize])
             });

@@ -117,8 +117,7 @@ fn progress_held_out_loss_and_scores_are_heard_and_logged() {
     assert!(count(|record| matches!(record, Record::HeldOut { .. })) >= 3);
     assert!(count(|record| matches!(record, Record::Score { .. })) >= 1);
     let log = std::fs::read_to_string(folder.path().join("log.jsonl")).unwrap();
-    let logged: Vec<Record> =
-        log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let logged: Vec<Record> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(logged.len(), heard.records.len());
     assert!(matches!(logged.last(), Some(Record::Finished { cancelled: false, .. })));
 }
