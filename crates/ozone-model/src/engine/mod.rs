@@ -9,10 +9,12 @@
 //! The engine deals in token ids. What they mean is `ozone-prompt`'s business, and who asks is the
 //! backend's (`local.rs`).
 
+mod cells;
 mod constraint;
 mod disk;
 mod gguf;
 mod llama;
+mod run;
 mod sampling;
 mod threads;
 mod vocab;
@@ -34,7 +36,8 @@ pub use sampling::Sampling;
 pub use vocab::Vocab;
 
 use constraint::Constraint;
-use worker::{Child, Command, Run, Worker};
+use run::{Child, Run};
+use worker::{Command, Worker};
 
 /// Events that may wait for a slow reader before its sequence pauses.
 const EVENTS_WAITING_MAX: usize = 256;

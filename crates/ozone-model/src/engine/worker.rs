@@ -3,35 +3,23 @@
 //! A sequence is a list of tokens, and its slot holds how many of them are in the KV cache. The
 //! rest is to be fed; when the last one was fed, the next is drawn. So a long prompt, a decode
 //! step, tokens that a grammar forces and a sequence that had to make room are one case.
-//!
-//! Cells are counted here as llama.cpp counts them: a cell may belong to several sequences (a
-//! shared prefix, a fork) and is free when the last of them lets go.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc as std_mpsc;
 use std::time::Instant;
 
-use tokio::sync::mpsc;
-
-use super::constraint::{Constraint, Offer, Thinking};
+use super::cells::Cells;
 use super::disk::{self, Disk};
 use super::llama::{Context, DecodeFailure};
-use super::sampling::{Constraints, Picked, Sampler};
+use super::run::{Child, Run, promote};
 use super::threads::Threads;
 use super::{
-    EngineError, EngineOptions, EngineUsage, FORCED_TOKENS_MAX, FinishReason, GenerateRequest,
-    Generated, Shared, Token, Vocab, common_prefix, threads_max,
+    EngineError, EngineOptions, FinishReason, Generated, Shared, Vocab, common_prefix, threads_max,
 };
 
-/// A sequence is fed only while its reader leaves this much room for events.
-const EVENTS_ROOM_MIN: usize = FORCED_TOKENS_MAX + 32;
-/// Tokens that a grammar may force in one step.
-const GRAMMAR_FORCED_MAX: usize = 16;
-/// Drawn tokens that may be refused in one step before the answer fails.
-const REFUSED_MAX: usize = 64;
 /// A request waits for a running prefill that shares at least this many tokens more.
 const WORTH_WAITING_TOKENS: usize = 32;
 
@@ -43,214 +31,6 @@ pub(super) enum Command {
     /// Somebody reads again, or has gone.
     Wake,
     Shutdown,
-}
-
-type Events = mpsc::Sender<Result<Generated, EngineError>>;
-
-/// One of the answers to a request.
-pub(super) struct Child {
-    pub seed: u64,
-    pub events: Events,
-    pub paused: Arc<AtomicBool>,
-    pub constraint: Constraint,
-}
-
-/// An answer on its way.
-pub(super) struct Run {
-    request: Arc<GenerateRequest>,
-    /// When it came: the oldest goes first.
-    order: u64,
-    /// Prompt and answer.
-    tokens: Vec<u32>,
-    prompt_len: usize,
-    me: Child,
-    /// Answers that begin where this one's prompt ends.
-    children: Vec<Child>,
-    sampler: Sampler,
-    thinking: Thinking,
-    started: bool,
-    usage: EngineUsage,
-}
-
-impl Run {
-    /// `children` must not be empty; the first one computes the prompt for all.
-    pub fn new(mut request: GenerateRequest, mut children: Vec<Child>) -> Run {
-        let me = children.remove(0);
-        let mut tokens = std::mem::take(&mut request.prompt);
-        let prompt_len = tokens.len();
-        tokens.append(&mut request.resumed);
-        Run::with(Arc::new(request), tokens, prompt_len, me, children)
-    }
-
-    fn with(
-        request: Arc<GenerateRequest>,
-        tokens: Vec<u32>,
-        prompt_len: usize,
-        me: Child,
-        children: Vec<Child>,
-    ) -> Run {
-        let mut sampling = request.sampling.clone();
-        sampling.seed = me.seed;
-        let usage = EngineUsage { prompt_tokens: tokens.len() as u32, ..EngineUsage::default() };
-        Run {
-            sampler: Sampler::new(sampling, request.logprobs),
-            thinking: Thinking::new(request.thinking.clone()),
-            request,
-            order: 0,
-            tokens,
-            prompt_len,
-            me,
-            children,
-            started: false,
-            usage,
-        }
-    }
-
-    /// Takes note of the tokens that were generated earlier, as if they came now.
-    fn resume(&mut self, vocab: &Vocab) -> Result<(), EngineError> {
-        for at in self.prompt_len..self.tokens.len() {
-            let (id, before) = (self.tokens[at], &self.tokens[self.prompt_len..at]);
-            let refused = EngineError::DeadEnd("what was generated earlier does not fit");
-            if self.me.constraint.offer(before, id, vocab.decode_bytes(id))? == Offer::Refused {
-                return Err(refused);
-            }
-            self.sampler.accept(id);
-            self.thinking.accept(&self.tokens[self.prompt_len..=at]);
-        }
-        Ok(())
-    }
-
-    fn is_decoding(&self) -> bool {
-        self.started
-    }
-
-    fn is_cancelled(&self) -> bool {
-        self.me.events.is_closed()
-    }
-
-    /// Whether the reader keeps up. Where not, it will send `Wake`.
-    fn is_read(&self) -> bool {
-        if self.me.events.capacity() >= EVENTS_ROOM_MIN {
-            return true;
-        }
-        self.me.paused.store(true, Ordering::Release);
-        // It may have read between the look and the note.
-        self.me.events.capacity() >= EVENTS_ROOM_MIN
-    }
-
-    fn send(&self, event: Result<Generated, EngineError>) {
-        // A closed channel is found at the next step; a full one cannot be, see `is_read`.
-        let _ = self.me.events.try_send(event);
-    }
-
-    fn start(&mut self) {
-        self.started = true;
-        self.send(Ok(Generated::Started {
-            prompt_tokens: self.usage.prompt_tokens,
-            cached_tokens: self.usage.cached_tokens,
-            prefilled_tokens: self.usage.prefilled_tokens,
-        }));
-    }
-
-    /// Draws what follows the last token, from its logits.
-    fn advance(
-        &mut self,
-        logits: &[f32],
-        vocab: &Vocab,
-        context_tokens: usize,
-    ) -> Result<Option<FinishReason>, EngineError> {
-        // A call that was begun within a thought is finished first.
-        if !self.me.constraint.is_inside()
-            && let Some(ids) = self.thinking.forced()
-        {
-            return self.write_by_force(&ids, vocab, context_tokens);
-        }
-        let picked = self.pick(logits, vocab)?;
-        if let Some(reason) = self.push(picked, false, vocab, context_tokens) {
-            return Ok(Some(reason));
-        }
-        let mut ids = self.me.constraint.forced();
-        ids.truncate(GRAMMAR_FORCED_MAX);
-        self.write_by_force(&ids, vocab, context_tokens)
-    }
-
-    fn write_by_force(
-        &mut self,
-        ids: &[u32],
-        vocab: &Vocab,
-        context_tokens: usize,
-    ) -> Result<Option<FinishReason>, EngineError> {
-        for &id in ids {
-            let before = &self.tokens[self.prompt_len..];
-            if self.me.constraint.offer(before, id, vocab.decode_bytes(id))? == Offer::Refused {
-                break;
-            }
-            let picked = Picked { id, logprob: None, top: Vec::new() };
-            if let Some(reason) = self.push(picked, true, vocab, context_tokens) {
-                return Ok(Some(reason));
-            }
-        }
-        Ok(None)
-    }
-
-    fn pick(&mut self, logits: &[f32], vocab: &Vocab) -> Result<Picked, EngineError> {
-        let mask = self.me.constraint.mask()?;
-        let bias = self.thinking.bias();
-        let mut refused = Vec::new();
-        loop {
-            let ban = [&self.request.ban[..], &refused].concat();
-            let constraints = Constraints { mask: mask.as_ref(), ban: &ban, bias: bias.as_slice() };
-            let picked = self
-                .sampler
-                .pick(logits, &constraints)
-                .ok_or(EngineError::DeadEnd("the model gives every token no chance"))?;
-            let bytes = vocab.decode_bytes(picked.id);
-            let before = &self.tokens[self.prompt_len..];
-            match self.me.constraint.offer(before, picked.id, bytes)? {
-                Offer::Accepted => return Ok(picked),
-                Offer::Refused if refused.len() < REFUSED_MAX => refused.push(picked.id),
-                Offer::Refused => {
-                    return Err(EngineError::DeadEnd("the grammar refuses what the model wants"));
-                }
-            }
-        }
-    }
-
-    /// Adds a token to the answer and reports it.
-    fn push(
-        &mut self,
-        picked: Picked,
-        forced: bool,
-        vocab: &Vocab,
-        context_tokens: usize,
-    ) -> Option<FinishReason> {
-        let id = picked.id;
-        self.tokens.push(id);
-        self.usage.generated_tokens += 1;
-        self.sampler.accept(id);
-        self.thinking.accept(&self.tokens[self.prompt_len..]);
-        self.send(Ok(Generated::Token(Token {
-            id,
-            bytes: vocab.decode_bytes(id).to_vec(),
-            is_special: vocab.is_special(id),
-            forced,
-            logprob: picked.logprob,
-            top_logprobs: picked.top,
-        })));
-        if vocab.is_end_of_generation(id) {
-            Some(FinishReason::EndOfGeneration)
-        } else if self.request.stop_ids.contains(&id) {
-            Some(FinishReason::Stop)
-        } else if self.me.constraint.is_complete() {
-            Some(FinishReason::GrammarComplete)
-        } else if self.usage.generated_tokens >= self.request.max_tokens {
-            Some(FinishReason::Length)
-        } else if self.tokens.len() >= context_tokens {
-            Some(FinishReason::ContextFull)
-        } else {
-            None
-        }
-    }
 }
 
 /// A place in the context; its index is llama.cpp's sequence id.
@@ -287,48 +67,6 @@ impl Slot {
 
     fn is_empty(&self) -> bool {
         self.tokens.is_empty() && matches!(self.role, Role::Resident { hold: None, .. })
-    }
-}
-
-/// Which cells of the KV cache are in use, and by how many sequences.
-struct Cells {
-    users: Vec<u16>,
-    free: Vec<u32>,
-}
-
-impl Cells {
-    fn new(count: u32) -> Cells {
-        Cells { users: vec![0; count as usize], free: (0..count).rev().collect() }
-    }
-
-    fn used(&self) -> usize {
-        self.users.len() - self.free.len()
-    }
-
-    fn take(&mut self) -> Option<u32> {
-        let cell = self.free.pop()?;
-        self.users[cell as usize] = 1;
-        Some(cell)
-    }
-
-    fn share(&mut self, cells: &[u32]) {
-        for &cell in cells {
-            self.users[cell as usize] += 1;
-        }
-    }
-
-    fn release(&mut self, cells: impl IntoIterator<Item = u32>) {
-        for cell in cells {
-            let users = &mut self.users[cell as usize];
-            *users -= 1;
-            if *users == 0 {
-                self.free.push(cell);
-            }
-        }
-    }
-
-    fn unshared(&self, cells: &[u32]) -> usize {
-        cells.iter().filter(|cell| self.users[**cell as usize] == 1).count()
     }
 }
 
@@ -379,7 +117,7 @@ impl Worker {
             last_used: 0,
         });
         let cells = Cells::new(context.cells().min(options.cells));
-        set(&shared.counters.cells, cells.users.len() as u64);
+        set(&shared.counters.cells, cells.len() as u64);
         Worker {
             slots: slots.collect(),
             cells,
@@ -623,7 +361,7 @@ impl Worker {
             .enumerate()
             .filter(|(index, slot)| Some(*index) != source && slot.run().is_none());
         let evictable: usize = evictable.map(|(_, slot)| self.cells.unshared(&slot.cells)).sum();
-        self.cells.free.len() + evictable
+        self.cells.free() + evictable
     }
 
     /// The source itself where nothing is lost by going on in it, else an empty or old slot.
@@ -701,7 +439,7 @@ impl Worker {
 
     /// Makes `count` cells free. False where not even the oldest residents give enough.
     fn make_room(&mut self, count: usize) -> bool {
-        while self.cells.free.len() < count {
+        while self.cells.free() < count {
             match self.oldest_resident(None) {
                 Some(index) => self.evict(index),
                 None => return false,
@@ -730,7 +468,7 @@ impl Worker {
         if cold < shared + WORTH_WAITING_TOKENS || (self.recurrent && cold != count) {
             return None;
         }
-        if count > self.cells.users.len() || !self.make_room(count) {
+        if count > self.cells.len() || !self.make_room(count) {
             return None;
         }
         let index = self.slots.iter().position(Slot::is_empty)?;
@@ -804,7 +542,7 @@ impl Worker {
         let unfed = run.tokens.len() - fed;
         let mut count = unfed.min(limit).min(self.context.batch_room());
         if !self.make_room(count) {
-            count = count.min(self.cells.free.len());
+            count = count.min(self.cells.free());
         }
         if count == 0 {
             return 0;
@@ -823,7 +561,7 @@ impl Worker {
         }
         let tokens = std::mem::take(flush);
         // Only a convenience for the next turn: without room it is left.
-        if tokens.len() <= room && tokens.len() <= self.cells.free.len() {
+        if tokens.len() <= room && tokens.len() <= self.cells.free() {
             add(&self.shared.counters.flushed_tokens, tokens.len() as u64);
             self.push_feed(index, tokens, false, feeds);
         }
@@ -1040,23 +778,6 @@ impl Worker {
             }
         }
     }
-}
-
-/// Lets the next child that is still wanted take the place of a cancelled parent. Returns how many
-/// children have gone.
-fn promote(run: &mut Run) -> usize {
-    let before = run.children.len();
-    run.children.retain(|child| !child.events.is_closed());
-    let mut gone = before - run.children.len();
-    if run.is_cancelled() && !run.started && !run.children.is_empty() {
-        let child = run.children.remove(0);
-        let mut sampling = run.request.sampling.clone();
-        sampling.seed = child.seed;
-        run.sampler = Sampler::new(sampling, run.request.logprobs);
-        run.me = child;
-        gone += 1;
-    }
-    gone
 }
 
 fn set(counter: &AtomicU64, value: u64) {
