@@ -49,9 +49,9 @@ print(json.dumps({
 "#;
 
 impl PythonEnv {
-    /// `OZONE_PYTHON`; else the first working one of `.venv` in the current folder, near the
-    /// executable or above either, `<data_dir>/venv`, and `python3` on the path. When none works,
-    /// the error is that of the first one found.
+    /// `OZONE_PYTHON`; else the first working one of `.venv` above our executable,
+    /// `<data_dir>/venv`, `.venv` in or above the current folder, and `python3` on the path. When
+    /// none works, the error is that of the first one found.
     pub fn find(data_dir: Option<&Path>) -> Result<PythonEnv, EnvError> {
         if let Some(python) = std::env::var_os("OZONE_PYTHON").filter(|value| !value.is_empty()) {
             return PythonEnv::at(Path::new(&python));
@@ -109,12 +109,13 @@ fn strings(value: &serde_json::Value) -> Vec<String> {
 }
 
 fn candidates(data_dir: Option<&Path>) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let near = [std::env::current_dir().ok(), std::env::current_exe().ok()];
-    for start in near.iter().flatten() {
-        found.extend(start.ancestors().map(|folder| folder.join(".venv/bin/python3")));
-    }
+    let above = |start: std::io::Result<PathBuf>| -> Vec<PathBuf> {
+        let start = start.unwrap_or_default();
+        start.ancestors().map(|folder| folder.join(".venv/bin/python3")).collect()
+    };
+    let mut found = above(std::env::current_exe());
     found.extend(data_dir.map(|folder| folder.join("venv/bin/python3")));
+    found.extend(above(std::env::current_dir()));
     let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from("/usr/bin:/bin"));
     found.extend(std::env::split_paths(&path).map(|folder| folder.join("python3")));
     let mut seen = BTreeSet::new();

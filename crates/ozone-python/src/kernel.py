@@ -56,8 +56,15 @@ class App(IPKernelApp):
 
 
 def cut(value, limit):
-    if isinstance(value, str) and len(value) > limit:
-        return f"{value[:limit]}\n[output cut: {len(value) - limit:,} more characters omitted]"
+    """Text that fits and that UTF-8 can carry."""
+    if not isinstance(value, str):
+        return value
+    if len(value) > limit:
+        value = f"{value[:limit]}\n[output cut: {len(value) - limit:,} more characters omitted]"
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        value = value.encode(errors="backslashreplace").decode()
     return value
 
 
@@ -86,6 +93,8 @@ def serialize_within_limits(self, msg, ident=None):
                 content[key] = cut(content[key], MAX_TEXT)
         if isinstance(content.get("data"), dict):
             content["data"] = cut_data(content["data"])
+        if "payload" in content:
+            content["payload"] = []  # For notebooks: pagers, cells to add.
         if isinstance(content.get("traceback"), list):
             content["traceback"] = [cut(line, MAX_LINE) for line in content["traceback"][-100:]]
     return serialize(self, msg, ident)
@@ -156,6 +165,7 @@ config.InteractiveShell.colors = "nocolor"
 config.InteractiveShell.separate_in = ""
 config.PlainTextFormatter.pprint = False
 
+started = os.dup(1)  # ipykernel takes descriptor 1 for the cells' output.
 app = App.instance(config=config)
 app.initialize([])
 kernel = app.kernel
@@ -255,5 +265,6 @@ def warm_up(step):
 
 kernel.ozone_warm_up = warm_up
 
-print("ozone: ready", file=sys.__stdout__, flush=True)
+os.write(started, b"ozone: ready\n")
+os.close(started)
 app.start()

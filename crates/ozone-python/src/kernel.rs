@@ -80,6 +80,14 @@ impl Kernel {
         Ok(execution)
     }
 
+    /// Ends the kernel and waits until none of its processes is left. Dropping it does the same
+    /// without waiting.
+    pub async fn close(mut self) {
+        if let Some(session) = self.session.take() {
+            session.end().await;
+        }
+    }
+
     /// Replaces a kernel that is gone. Says what the reader must know.
     async fn revive(&mut self) -> Result<Vec<String>, PythonError> {
         if self.session.as_ref().is_some_and(|session| !session.is_lost()) {

@@ -12,7 +12,7 @@
 //! have caps, connections are made once, before any code has run. What one cell can do to another
 //! of the *same* conversation is not prevented: they share a process and with it the message key.
 //!
-//! Where Python is missing, [`Subset`] answers in-process with the `monty` interpreter.
+//! Where Python is missing, [`Subset`] answers with the `monty` interpreter, in the same sandbox.
 
 mod env;
 mod error;
@@ -22,6 +22,7 @@ mod guard;
 mod kernel;
 mod pool;
 mod session;
+mod subset;
 
 pub use env::{EnvError, PythonEnv};
 pub use error::PythonError;
@@ -32,4 +33,5 @@ pub use execution::{
 pub use kernel::Kernel;
 pub use ozone_sandbox::{Capabilities, Limits, Mechanism, SandboxError, WORK_DIR};
 pub use pool::{KernelPool, PoolConfig, Refill, WarmUp};
+pub use subset::Subset;
 pub use tokio_util::sync::CancellationToken;

@@ -207,6 +207,22 @@ pub(crate) async fn run_blocking<T: Send + 'static>(
         .map_err(|error| PythonError::io("run a blocking step")(std::io::Error::other(error)))
 }
 
+/// How a jail that has closed its sockets ends. One that does not end by itself is killed: what is
+/// left of it is of no use.
+pub(crate) async fn end_of(jail: Arc<Jail>) -> Result<Exit, PythonError> {
+    run_blocking(move || {
+        let deadline = std::time::Instant::now() + Duration::from_secs(1);
+        while jail.try_wait().is_none() && std::time::Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        if jail.try_wait().is_none() {
+            jail.kill();
+        }
+        jail.wait()
+    })
+    .await
+}
+
 impl Session {
     async fn connect(jail: Jail, key: &str, limits: Limits) -> Result<Session, PythonError> {
         let work = Arc::new(jail.work_dir()?);
@@ -283,6 +299,13 @@ impl Session {
         self.work.clone()
     }
 
+    /// Kills the kernel and waits until none of its processes is left.
+    pub(crate) async fn end(self) {
+        let jail = self.jail.clone();
+        drop(self);
+        drop(run_blocking(move || jail.wait()).await);
+    }
+
     pub(crate) fn is_lost(&self) -> bool {
         self.lost.borrow().is_some()
     }
@@ -356,16 +379,17 @@ impl Session {
         let mut phase = Phase::Running { until: Instant::now() + options.timeout };
         let mut replied = None;
         let mut idle = false;
+        // A kernel says twice that it is done. One of the two may be lost, or never be sent.
+        let mut half_done: Option<Instant> = None;
         loop {
-            if let Some(status) = replied.take_if(|_| idle) {
-                return phase.status(status, output.error.is_some());
+            if idle && replied.is_some() {
+                let reply = replied.unwrap_or_default();
+                return phase.status(reply, output.error.is_some());
             }
-            // A kernel whose messages were dropped may owe us its `idle` for ever.
-            let until = if replied.is_some() {
-                phase.until().min(Instant::now() + LATE_IDLE)
-            } else {
-                phase.until()
-            };
+            if half_done.is_none() && (idle || replied.is_some()) {
+                half_done = Some(Instant::now() + LATE_HALF);
+            }
+            let until = half_done.unwrap_or(phase.until()).min(phase.until());
             let happened = tokio::select! {
                 message = self.iopub.read() => Happened::Published(message.ok()),
                 message = self.shell.read(), if replied.is_none() => Happened::Replied(message.ok()),
@@ -392,7 +416,10 @@ impl Session {
                 (Happened::Cancelled, _) => {
                     phase = self.interrupt(Interrupt::Cancelled, options.grace).await;
                 }
-                (Happened::TimePassed, _) if replied.is_some() => idle = true,
+                (Happened::TimePassed, _) if half_done.is_some() => {
+                    idle = true;
+                    replied.get_or_insert_default();
+                }
                 (Happened::TimePassed, Phase::Running { .. }) => {
                     phase = self.interrupt(Interrupt::Timeout, options.grace).await;
                 }
@@ -460,17 +487,8 @@ impl Session {
         if closed == Some(Closed::ByGuard) || !cause.is_empty() {
             self.jail.kill();
         }
-        let jail = self.jail.clone();
-        // Closed sockets without an exit: what is left is of no use.
-        let exit = run_blocking(move || {
-            let deadline = std::time::Instant::now() + Duration::from_secs(1);
-            while jail.try_wait().is_none() && std::time::Instant::now() < deadline {
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            jail.kill();
-            jail.wait()
-        });
-        let exit = exit.await.map(|exit| describe_exit(&exit, &self.limits));
+        let exit = end_of(self.jail.clone()).await;
+        let exit = exit.map(|exit| describe_exit(&exit, &self.limits));
         let exit = exit.unwrap_or_else(|error| error.to_string());
         Status::Died(match (cause, closed) {
             ("", Some(Closed::ByGuard)) => "it sent messages over the size limit".to_owned(),
@@ -480,7 +498,7 @@ impl Session {
     }
 }
 
-const LATE_IDLE: Duration = Duration::from_secs(1);
+const LATE_HALF: Duration = Duration::from_secs(1);
 
 fn stubborn(why: Interrupt) -> &'static str {
     match why {

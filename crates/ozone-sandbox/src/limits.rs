@@ -37,7 +37,7 @@ impl Default for Limits {
 }
 
 /// More inodes than this in one of the jail's tmpfs end the jail; their memory is the kernel's.
-pub(crate) const MAX_INODES: u64 = 200_000;
+pub(crate) const MAX_INODES: u64 = 50_000;
 pub(crate) const SHM_BYTES: u64 = 64 << 20;
 pub(crate) const RUN_BYTES: u64 = 1 << 20;
 
