@@ -7,6 +7,11 @@
 //!
 //! Shape letters as in [`crate::model`]; all matrices are row-major.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "several slices are walked side by side, and by index the formula can be read"
+)]
+
 use pulp::Arch;
 
 /// Query rows of attention that are computed together. What lies in their future is not computed.

@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use ozone_train::tokenizer::{IM_END, IM_START, SPECIAL_TOKENS, Tokenizer};
 use ozone_train::{Example, Segment};
 use proptest::prelude::*;
@@ -6,8 +8,10 @@ const TEXT: &str = "How many letters are in \"strawberry\"? print('strawberry'.c
     The answer is 3. The letters of (strawberry) and the answer are there.\n\n\
     {\"name\": \"python\", \"arguments\": {\"code\": \"print(12 + 7)\"}}\n";
 
-fn tokenizer() -> Tokenizer {
-    Tokenizer::train(vec![TEXT; 3], 384).unwrap()
+fn tokenizer() -> &'static Tokenizer {
+    static TRAINED: LazyLock<Tokenizer> =
+        LazyLock::new(|| Tokenizer::train(vec![TEXT; 3], 384).unwrap());
+    &TRAINED
 }
 
 proptest! {
@@ -69,7 +73,7 @@ fn a_saved_tokenizer_cuts_text_in_the_same_way() {
     let tokenizer = tokenizer();
     tokenizer.save(&path).unwrap();
     let loaded = Tokenizer::load(&path).unwrap();
-    assert_eq!(loaded, tokenizer);
+    assert_eq!(&loaded, tokenizer);
     assert_eq!(loaded.encode(TEXT), tokenizer.encode(TEXT));
 }
 
@@ -111,7 +115,7 @@ fn only_what_the_model_writes_is_trained() {
         ],
     };
     let tokenizer = tokenizer();
-    let tokens = example.tokenize(&tokenizer);
+    let tokens = example.tokenize(tokenizer);
     let trained = tokens.ids.iter().zip(&tokens.trained).filter(|(_, trained)| **trained);
     let trained: Vec<u32> = trained.map(|(&id, _)| id).collect();
     assert_eq!(tokenizer.decode(&trained), "<think>\n1+1\n</think><|im_end|>It is 2.<|im_end|>");
