@@ -50,10 +50,10 @@ async fn limits_hold_and_the_run_goes_on() {
     let mut subset = subset();
     run(&mut subset, "x = 5").await;
     let quick = options(Duration::from_millis(200));
+    let slow = options(Duration::from_secs(20));
     let execution = subset.execute("while True: pass", &quick, |_| {}).await.unwrap();
     assert_eq!(execution.status, Status::Interrupted(Interrupt::Timeout));
-    let execution =
-        subset.execute("while True: print('x' * 1000)", &options(Duration::from_secs(20)), |_| {});
+    let execution = subset.execute("while True: print('x' * 1000)", &slow, |_| {});
     let execution = execution.await.unwrap();
     assert_eq!(execution.status, Status::Interrupted(Interrupt::OutputLimit));
     assert!(execution.stdout.len() < 70_000 && execution.is_truncated());
@@ -61,11 +61,7 @@ async fn limits_hold_and_the_run_goes_on() {
     let text = run(&mut subset, "def f(n):\n    return f(n + 1)\nf(0)").await;
     assert!(text.contains("RecursionError"), "{text}");
     let execution = subset
-        .execute(
-            "a = []\nwhile True:\n    a.append('x' * 10_000_000)",
-            &options(Duration::from_secs(20)),
-            |_| {},
-        )
+        .execute("a = []\nwhile True:\n    a.append('x' * 10_000_000)", &slow, |_| {})
         .await
         .unwrap();
     assert!(matches!(execution.status, Status::Died(_) | Status::Error), "{execution:?}");
