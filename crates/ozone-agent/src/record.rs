@@ -27,7 +27,7 @@ pub struct Sampled {
     pub reasoning: Option<String>,
     pub text: String,
     pub calls: Vec<RecordedCall>,
-    pub problems: Vec<String>,
+    pub problems: Vec<CallProblem>,
     pub usage: Usage,
 }
 
@@ -44,6 +44,14 @@ pub struct RecordedCall {
     pub id: String,
     pub name: String,
     pub arguments: String,
+}
+
+/// A call that could not be read, in words that the model can mend it by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallProblem {
+    /// Which of the sample's calls; `None` when not even its name was readable.
+    pub call: Option<usize>,
+    pub message: String,
 }
 
 impl Sampled {
@@ -65,7 +73,11 @@ impl Sampled {
                 .into_iter()
                 .map(|c| RecordedCall { id: c.id, name: c.name, arguments: c.arguments })
                 .collect(),
-            problems: sample.problems,
+            problems: sample
+                .problems
+                .into_iter()
+                .map(|p| CallProblem { call: p.index, message: p.message })
+                .collect(),
             usage: sample.usage,
         }
     }

@@ -172,9 +172,8 @@ impl Run {
                     }
                 }
             }
-            if !sampled.problems.is_empty() {
-                let text = sampled.problems.join("\n");
-                state.turns.push(ModelTurn::Given(unreadable(text)));
+            for problem in sampled.problems.iter().filter(|p| p.call.is_none()) {
+                state.turns.push(ModelTurn::Given(unreadable(problem.message.clone())));
             }
         }
     }
@@ -209,7 +208,8 @@ impl Run {
         state: &mut State,
         started: &mut Vec<u32>,
     ) -> Result<Result<Sampled, ModelError>, Stopped> {
-        let opening = self.backend.sample(self.sample_request(state, started));
+        let (backend, request) = (self.backend.clone(), self.sample_request(state, started));
+        let opening = backend.sample(request);
         let mut opening = std::pin::pin!(opening);
         let stream = loop {
             tokio::select! {

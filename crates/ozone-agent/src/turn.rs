@@ -6,6 +6,7 @@ use ozone_model::Stop;
 use ozone_prompt::ToolCall;
 use ozone_types::{IncompleteReason, ResponseError};
 
+use crate::record::CallProblem;
 use crate::request::Limits;
 
 /// Where a response is. Plain data.
@@ -61,8 +62,7 @@ pub struct Used {
 pub struct SampleEnd<'a> {
     pub stop: Stop,
     pub calls: &'a [ToolCall],
-    /// Calls that could not be read.
-    pub problems: &'a [String],
+    pub problems: &'a [CallProblem],
     pub output_tokens: u64,
 }
 
@@ -92,8 +92,15 @@ impl Used {
         if self.steps >= limits.steps_max || self.warned {
             return Turn::Finished(Outcome::Incomplete(IncompleteReason::MaxSteps));
         }
-        let decided = sample.calls.iter().map(|call| self.decide(call, advertised, limits));
-        Turn::RunningTools { calls: decided.collect() }
+        let decide = |(index, call): (usize, &ToolCall)| {
+            match sample.problems.iter().find(|p| p.call == Some(index)) {
+                Some(problem) => {
+                    Decided::Refuse { call: call.clone(), why: problem.message.clone() }
+                }
+                None => self.decide(call, advertised, limits),
+            }
+        };
+        Turn::RunningTools { calls: sample.calls.iter().enumerate().map(decide).collect() }
     }
 
     fn decide(&mut self, call: &ToolCall, advertised: &[String], limits: &Limits) -> Decided {

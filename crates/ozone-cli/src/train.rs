@@ -1,14 +1,22 @@
 //! `ozone train`: makes the shipped model from nothing, or goes on with a run that was stopped.
 
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Context;
+use ozone_model::LocalBackend;
+use ozone_model::engine::EngineOptions;
+use ozone_python::Refill;
 use ozone_tasks::{Generator, Split, render};
 use ozone_train::export::{self, GgufType, HfType, ModelCard};
 use ozone_train::sft::{self, Record, SftConfig, Sources, TrainObserver};
 use ozone_train::{Example, Segment};
+
+use crate::config::{Common, Config};
+use crate::eval;
+use crate::failure::Failure;
+use crate::setup::Python;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -37,7 +45,7 @@ pub struct TrainArgs {
     json: bool,
 }
 
-pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
+pub fn run(args: &TrainArgs, common: &Common) -> Result<(), Failure> {
     let card = ModelCard {
         name: args.name.clone(),
         license: "apache-2.0".into(),
@@ -61,8 +69,20 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
         eprintln!("\nstopping at the next step, with a checkpoint (Ctrl-C again: at once)");
     })?;
     let sources = Sources { train: &train, held_out: Some(&held_out), card: &card };
-    let mut observer = Observer { json: args.json };
+    let mut observer = Observer {
+        json: args.json,
+        live: io::stderr().is_terminal(),
+        python: Python::start(&Config::load(common)?.data_dir, 1, Refill::WhenTaken),
+        held_out_loss: None,
+        score: None,
+    };
+    if let Some(cause) = &observer.python.cause {
+        eprintln!("no scores while it trains: {cause}");
+    }
     sft::train(&args.run, &config, &sources, &mut observer, &cancel)?;
+    if cancel.load(Ordering::SeqCst) {
+        return Err(Failure::interrupted("stopped; the same command goes on"));
+    }
     Ok(())
 }
 
@@ -74,12 +94,15 @@ fn example(generator: &Generator, index: u64) -> Example {
     Example { segments }
 }
 
-fn export(run: &Path, folder: &Path, card: &ModelCard) -> anyhow::Result<()> {
+fn export(run: &Path, folder: &Path, card: &ModelCard) -> Result<(), Failure> {
     let found = ozone_train::checkpoint::latest(run)?
-        .with_context(|| format!("no checkpoint in {}; train first", run.display()))?;
+        .ok_or_else(|| {
+            Failure::usage(format!("no checkpoint in {}; train first", run.display()))
+        })?;
     let checkpoint = found.checkpoint;
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    std::fs::create_dir_all(folder).map_err(|e| {
+        Failure::new(format!("cannot make the folder {}: {e}", folder.display()))
+    })?;
     for (name, kind) in [("f16", GgufType::F16), ("q8_0", GgufType::Q8_0)] {
         let path = folder.join(format!("{}-{name}.gguf", card.name));
         export::gguf(&path, &checkpoint.weights, &checkpoint.tokenizer, card, kind)?;
@@ -91,20 +114,95 @@ fn export(run: &Path, folder: &Path, card: &ModelCard) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How many held-out questions one score asks.
+const SCORE_QUESTIONS: u64 = 100;
+/// Seed of the scores' questions; no training draws from it.
+const SCORE_SEED: u64 = 20_260_101;
+
 struct Observer {
     json: bool,
+    live: bool,
+    python: Python,
+    held_out_loss: Option<f64>,
+    score: Option<f64>,
 }
 
 impl TrainObserver for Observer {
     fn record(&mut self, record: &Record) {
-        match serde_json::to_string(record) {
-            Ok(line) if self.json => println!("{line}"),
-            Ok(line) => eprintln!("{line}"),
-            Err(_) => {}
+        if self.json {
+            if let Ok(line) = serde_json::to_string(record) {
+                println!("{line}");
+            }
+            return;
+        }
+        match record {
+            Record::Started { step, tokens, parameters, vocab_used } => eprintln!(
+                "{} at step {step}, {} tokens: {:.2} million parameters, {vocab_used} pieces",
+                if *step == 0 { "starts" } else { "goes on" },
+                millions(*tokens),
+                *parameters as f64 / 1e6,
+            ),
+            Record::PassedOver { reason } => eprintln!("a checkpoint is passed over: {reason}"),
+            Record::Step { step, tokens, loss, tokens_per_second, seconds_left, .. } => {
+                let mut line = format!(
+                    "step {step} · {} tokens · loss {loss:.3} · {tokens_per_second:.0} tokens/s · \
+                     {} left",
+                    millions(*tokens),
+                    duration(*seconds_left)
+                );
+                if let Some(loss) = self.held_out_loss {
+                    line.push_str(&format!(" · held-out loss {loss:.3}"));
+                }
+                if let Some(score) = self.score {
+                    line.push_str(&format!(" · score {:.0} %", 100.0 * score));
+                }
+                if self.live { eprint!("\r\x1b[2K{line}") } else { eprintln!("{line}") }
+            }
+            Record::HeldOut { loss, .. } => self.held_out_loss = Some(*loss),
+            Record::Score { score, .. } => {
+                self.score = score.get("accuracy").and_then(serde_json::Value::as_f64);
+            }
+            Record::Checkpoint { .. } => {}
+            Record::Finished { step, tokens, cancelled, .. } => {
+                let how = if *cancelled { "stopped, can go on" } else { "finished" };
+                eprintln!("\n{how} at step {step}, {} tokens", millions(*tokens));
+            }
         }
     }
 
-    fn score(&mut self, _gguf: &Path) -> Option<serde_json::Value> {
-        None
+    /// Asks held-out questions through the loop and the tools that serve users.
+    fn score(&mut self, gguf: &Path) -> Option<serde_json::Value> {
+        let asked = || -> Result<eval::Report, Failure> {
+            let backend =
+                LocalBackend::load("training", gguf, EngineOptions { threads: Some(1), ..EngineOptions::default() })?;
+            let questions = eval::generated(Split::HeldOut, SCORE_SEED, SCORE_QUESTIONS)?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let playing =
+                eval::play(Arc::new(backend), None, &self.python, questions, 4, false);
+            Ok(runtime.block_on(playing)?.0)
+        };
+        if self.python.cause.is_some() {
+            return None;
+        }
+        match asked() {
+            Ok(report) => serde_json::to_value(report).ok(),
+            Err(e) => {
+                eprintln!("\nno score: {e}");
+                None
+            }
+        }
+    }
+}
+
+fn millions(tokens: u64) -> String {
+    format!("{:.2} million", tokens as f64 / 1e6)
+}
+
+fn duration(seconds: f64) -> String {
+    let seconds = seconds.max(0.0) as u64;
+    match (seconds / 3600, seconds / 60 % 60) {
+        (0, 0) => format!("{seconds} s"),
+        (0, minutes) => format!("{minutes} min"),
+        (hours, minutes) => format!("{hours} h {minutes:02} min"),
     }
 }

@@ -436,7 +436,10 @@ impl Reading {
     fn finish(&mut self, stop: Stop) -> Vec<SampleEvent> {
         self.tokens = None;
         let Some(parser) = self.parser.take() else { return Vec::new() };
-        let (deltas, parsed) = parser.finish();
+        let (deltas, parsed) = match stop {
+            Stop::EndOfTurn => parser.finish(),
+            Stop::Length | Stop::ContextFull => parser.finish_cut_off(),
+        };
         let mut events = Vec::new();
         if !deltas.is_empty() {
             let (ids, logprobs) = (Vec::new(), Vec::new());

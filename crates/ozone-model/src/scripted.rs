@@ -234,7 +234,10 @@ impl Speech {
 
     fn finish(self) -> Vec<Result<SampleEvent, ModelError>> {
         let ids: Vec<u32> = self.text[..self.said].iter().map(|b| u32::from(*b)).collect();
-        let (deltas, parsed) = self.parser.finish();
+        let (deltas, parsed) = match self.stop {
+            Stop::EndOfTurn => self.parser.finish(),
+            Stop::Length | Stop::ContextFull => self.parser.finish_cut_off(),
+        };
         let (input, cached) = self.usage;
         let sample = Sample {
             stop: self.stop,

@@ -71,6 +71,9 @@ pub enum Shown {
     CodeInterpreter { container_id: String, code_argument: &'static str },
 }
 
+/// Sees printed text as it comes.
+pub type OnText<'a> = dyn FnMut(&str) + Send + 'a;
+
 /// A tool of one response.
 ///
 /// Calls come one at a time. Cancelling ends a call soon, with whatever it printed; dropping the
@@ -86,11 +89,10 @@ pub trait Tool: Send {
     /// whatever they left in memory is gone.
     fn resumed(&mut self, finished: usize);
 
-    /// `on_text` sees printed text as it comes.
     async fn call(
         &mut self,
         call: Call,
-        on_text: &mut (dyn FnMut(&str) + Send),
+        on_text: &mut OnText<'_>,
     ) -> Result<ToolOutput, ToolError>;
 }
 

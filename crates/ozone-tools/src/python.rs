@@ -8,7 +8,7 @@ use ozone_prompt::ToolSpec;
 use ozone_python::{ExecuteOptions, Execution, Kernel, KernelEvent, KernelPool, Status, Subset};
 use serde::Deserialize;
 
-use crate::{Call, Shown, Tool, ToolError, ToolFile, ToolOutput};
+use crate::{Call, OnText, Shown, Tool, ToolError, ToolFile, ToolOutput};
 
 const DESCRIPTION: &str = "Runs Python code in a stateful Jupyter kernel without network access \
      and returns what it prints, the value of the last expression, and plots. numpy, pandas, \
@@ -18,8 +18,9 @@ const DESCRIPTION: &str = "Runs Python code in a stateful Jupyter kernel without
 pub enum Source {
     /// A real kernel, taken from the pool at the first call.
     Kernels(Arc<KernelPool>),
-    /// The subset interpreter, where Python is missing.
-    Subset,
+    /// The subset interpreter, where Python is missing: `executable` hands over to
+    /// [`Subset::serve`].
+    Subset { executable: PathBuf },
     /// Nowhere: each call is answered with the cause. Never run unprotected.
     Refused { cause: String },
 }
@@ -44,7 +45,7 @@ impl PythonTool {
     /// `files_dir` takes the files that code writes, and those in it are seen by the code.
     pub fn new(source: Source, container_id: String, files_dir: Option<PathBuf>) -> Self {
         let lacks = match &source {
-            Source::Subset => Subset::LACKS,
+            Source::Subset { .. } => Subset::LACKS,
             Source::Kernels(_) | Source::Refused { .. } => "",
         };
         PythonTool {
@@ -60,19 +61,23 @@ impl PythonTool {
         let Interpreter::Waiting(source) = &self.interpreter else { return Ok(()) };
         self.interpreter = match source {
             Source::Kernels(pool) => {
-                let kernel = pool.take(self.files_dir.clone()).await.map_err(|e| {
-                    tracing::warn!("Python did not start: {}", causes(&e));
-                    ToolError::Unavailable(format!("Python did not start: {e}"))
-                })?;
-                Interpreter::Kernel(kernel)
+                let kernel = pool.take(self.files_dir.clone()).await;
+                Interpreter::Kernel(kernel.map_err(|e| not_started(&e))?)
             }
-            Source::Subset => Interpreter::Subset(Subset::new()),
+            Source::Subset { executable } => {
+                Interpreter::Subset(Subset::new(executable).map_err(|e| not_started(&e))?)
+            }
             Source::Refused { cause } => {
                 return Err(ToolError::Unavailable(format!("Python is refused: {cause}")));
             }
         };
         Ok(())
     }
+}
+
+fn not_started(error: &dyn std::error::Error) -> ToolError {
+    tracing::warn!("Python did not start: {}", causes(error));
+    ToolError::Unavailable(format!("Python did not start: {error}"))
 }
 
 fn causes(error: &dyn std::error::Error) -> String {
@@ -144,7 +149,7 @@ impl Tool for PythonTool {
     async fn call(
         &mut self,
         call: Call,
-        on_text: &mut (dyn FnMut(&str) + Send),
+        on_text: &mut OnText<'_>,
     ) -> Result<ToolOutput, ToolError> {
         let code = code_of(&call.arguments)?;
         self.start().await?;
@@ -154,19 +159,16 @@ impl Tool for PythonTool {
             cancel: call.cancel,
             ..Default::default()
         };
+        let show = |event: KernelEvent<'_>| match event {
+            KernelEvent::Stdout(text) | KernelEvent::Stderr(text) => on_text(text),
+            KernelEvent::Image(_) => {}
+        };
         let execution = match &mut self.interpreter {
-            Interpreter::Kernel(kernel) => {
-                let show = |event: KernelEvent<'_>| match event {
-                    KernelEvent::Stdout(text) | KernelEvent::Stderr(text) => on_text(text),
-                };
-                kernel
-                    .execute(&code, &options, show)
-                    .await
-                    .map_err(|e| ToolError::Internal(Box::new(e)))?
-            }
-            Interpreter::Subset(subset) => subset.execute(&code, &options),
+            Interpreter::Kernel(kernel) => kernel.execute(&code, &options, show).await,
+            Interpreter::Subset(subset) => subset.execute(&code, &options, show).await,
             Interpreter::Waiting(_) => unreachable!("`start` put an interpreter in its place"),
         };
+        let execution = execution.map_err(|e| ToolError::Internal(Box::new(e)))?;
         let mut output = to_output(execution, call.output_chars_max);
         if std::mem::take(&mut self.lost_calls) > 0 {
             output.text.push_str(
@@ -185,7 +187,9 @@ fn to_output(execution: Execution, chars_max: usize) -> ToolOutput {
         files: execution
             .files
             .into_iter()
-            .map(|f| ToolFile { name: f.name, bytes: f.bytes, host_path: f.host_path })
+            .filter_map(|f| {
+                Some(ToolFile { name: f.name, bytes: f.bytes, host_path: f.host_path? })
+            })
             .collect(),
         images: execution.images,
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use ozone_prompt::ToolSpec;
 
-use crate::{Call, Shown, Tool, ToolError, ToolOutput, cap};
+use crate::{Call, OnText, Shown, Tool, ToolError, ToolOutput, cap};
 
 /// One scripted call.
 #[derive(Debug, Clone)]
@@ -54,7 +54,7 @@ impl Tool for ScriptedTool {
     async fn call(
         &mut self,
         call: Call,
-        on_text: &mut (dyn FnMut(&str) + Send),
+        on_text: &mut OnText<'_>,
     ) -> Result<ToolOutput, ToolError> {
         crate::python::code_of(&call.arguments)?;
         self.calls.lock().unwrap_or_else(|e| e.into_inner()).push((call.key, call.arguments));

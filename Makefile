@@ -1,0 +1,33 @@
+# The two commands that do everything on a fresh Debian 12: `make ask Q="…"` and `make test`.
+# They install what is missing, build, and run. `make help` lists the rest.
+
+Q ?= How many days lie between 1969-07-20 and 2026-11-22, and is that number prime?
+# The question as it was typed: neither make nor the shell reads anything into it.
+export OZONE_QUESTION := $(value Q)
+CARGO_FLAGS := --release --locked
+# With nextest where it is installed, with cargo's own runner elsewhere: the same tests.
+TEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo "nextest run" || echo "test")
+
+.PHONY: ask build test setup check clean help
+
+ask: build ## asks the shipped model Q="…"
+	@target/release/ozone ask "$$OZONE_QUESTION"
+
+build: setup ## leaves the binary at target/release/ozone
+	@cargo build $(CARGO_FLAGS) --quiet --package ozone-cli
+
+test: setup ## builds and runs all tests
+	cargo $(TEST) $(CARGO_FLAGS) --workspace
+
+setup: ## installs missing system packages and Python's
+	@scripts/setup.sh
+
+check: setup ## format, clippy, tests, docs
+	@cargo xtask check
+
+clean: ## removes what was built
+	@cargo clean
+	@rm -rf .venv
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'

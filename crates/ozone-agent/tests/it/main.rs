@@ -1,0 +1,5 @@
+//! The loop at its boundary: a script in, a journal out.
+
+mod loops;
+mod resume;
+mod support;

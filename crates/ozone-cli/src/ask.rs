@@ -1,0 +1,400 @@
+//! `ozone ask`: one question, one answer. It writes nothing but what it reads from the journal.
+
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use ozone_agent::{Limits, Request, Run};
+use ozone_python::Refill;
+use ozone_store::{Journal, Owner, Store, StoreError, Stored};
+use ozone_tools::{PythonTool, Tool};
+use ozone_types::item::Known;
+use ozone_types::{
+    Content, Effort, Item, Response, ResponseId, ResponseStatus, Role, Text,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Common, Config};
+use crate::failure::Failure;
+use crate::paint::Painter;
+use crate::setup::{self, Model, Python};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ozone ask \"How many days lie between 1969-07-20 and 2026-11-22, and is that number prime?\"
+  ozone ask -m ./qwen3-4b-q8_0.gguf -e high \"Which integers n satisfy n^2 + n = 132?\"
+  ozone ask -f sales.csv \"What is the mean of the second column?\"
+  ozone ask --json \"gcd of 84 and 36?\" | jq .usage
+  ozone ask --resume last               go on with the newest run that was killed")]
+pub struct AskArgs {
+    /// The question; `-`, or nothing with input piped in, reads it from stdin.
+    question: Vec<String>,
+    /// A picture to look at.
+    #[arg(short, long = "image", value_name = "FILE")]
+    images: Vec<PathBuf>,
+    /// A file that Python can read, by its name, in its current folder.
+    #[arg(short, long = "file", value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// A model of the configuration, or a GGUF file.
+    #[arg(short, long)]
+    model: Option<String>,
+    /// none, minimal, low, medium, high, xhigh or max: how much thinking is allowed.
+    #[arg(short, long, value_parser = parse_effort)]
+    effort: Option<Effort>,
+    /// 0 takes the most likely token.
+    #[arg(long, default_value_t = 0.0, value_parser = parse_temperature)]
+    temperature: f32,
+    #[arg(long, default_value_t = 1.0, value_parser = parse_unit)]
+    top_p: f32,
+    /// Keeps the so many most likely tokens; 0 keeps all.
+    #[arg(long, default_value_t = 0)]
+    top_k: u32,
+    #[arg(long, default_value_t = 0.0, value_parser = parse_unit)]
+    min_p: f32,
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Ends the answer, thinking included, after so many tokens.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_output_tokens: Option<u64>,
+    /// Ends the answer after so many seconds.
+    #[arg(long, value_name = "S", default_value_t = 600)]
+    time_limit: u64,
+    /// Offers no tool.
+    #[arg(long)]
+    no_tools: bool,
+    /// Prints the finished Responses API object and nothing else.
+    #[arg(long)]
+    json: bool,
+    /// Goes on with a run that was killed: its id (`resp_…`), or `last`.
+    #[arg(long, value_name = "RESPONSE_ID", conflicts_with_all = ["question", "images", "files", "model"])]
+    resume: Option<String>,
+}
+
+fn parse_effort(text: &str) -> Result<Effort, String> {
+    serde_json::from_value(serde_json::Value::String(text.to_lowercase()))
+        .map_err(|_| "use none, minimal, low, medium, high, xhigh or max".into())
+}
+
+fn parse_temperature(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(t) if (0.0..=2.0).contains(&t) => Ok(t),
+        _ => Err("use a number from 0 to 2".into()),
+    }
+}
+
+fn parse_unit(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(t) if (0.0..=1.0).contains(&t) => Ok(t),
+        _ => Err("use a number from 0 to 1".into()),
+    }
+}
+
+/// The largest file that is put beside the code.
+const FILE_BYTES_MAX: u64 = 64 << 20;
+
+pub fn run(args: &AskArgs, common: &Common) -> Result<(), Failure> {
+    let started = Instant::now();
+    let config = Config::load(common)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let done = runtime.block_on(ask(args, &config, started));
+    // A kernel that is still starting must not hold up the exit.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    done
+}
+
+async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Failure> {
+    // Everything that can be wrong with the question is said before anything is started.
+    let question = match &args.resume {
+        Some(_) => String::new(),
+        None => question(args)?,
+    };
+    let store = setup::store(config)?;
+    let (id, stored) = match &args.resume {
+        Some(name) => {
+            let stored = find(&*store, name).await?;
+            (stored.id.clone(), Some(stored))
+        }
+        None => (ResponseId::mint(), None),
+    };
+    let name = match &stored {
+        Some(stored) => stored.model.clone(),
+        None => args.model.clone().unwrap_or_else(|| config.default_model.clone()),
+    };
+    let entry = setup::entry(config, &name)?;
+    let files_dir = config.data_dir()?.join("files").join(id.as_str());
+    let finished = stored.as_ref().is_some_and(|s| s.status.is_terminal());
+    let python = (!args.no_tools && !finished)
+        .then(|| Python::start(&config.data_dir, 1, Refill::Never));
+    let model = tokio::task::spawn_blocking(move || setup::model(&entry)).await??;
+
+    let request = match stored {
+        Some(stored) => serde_json::from_value(stored.request)?,
+        None => {
+            let request = request(args, question, &name, &model)?;
+            store_request(&*store, &id, &name, &request).await?;
+            copy_files(args, &files_dir)?;
+            request
+        }
+    };
+    store.claim(&id, Owner::this_process(), Owner::is_alive).await?;
+
+    let mut tools: Vec<Box<dyn Tool>> = vec![];
+    if let Some(python) = &python {
+        if let Some(cause) = &python.cause
+            && !args.json
+        {
+            eprintln!("note: {cause}");
+        }
+        let container_id = id.as_str().replacen("resp_", "cntr_", 1);
+        tools.push(Box::new(PythonTool::new(
+            python.source(),
+            container_id,
+            Some(files_dir.clone()),
+        )));
+    }
+    let journal = Journal::open(store, id.clone()).await?;
+    let lines = journal.lines(0);
+    let cancel = CancellationToken::new();
+    tokio::spawn(watch_interrupt(cancel.clone()));
+    let run = Run {
+        backend: model.backend.clone(),
+        tools,
+        journal,
+        request,
+        limits: Limits { time_max: Duration::from_secs(args.time_limit), ..Limits::default() },
+        clock,
+        cancel: cancel.clone(),
+    };
+    let running = tokio::spawn(run.run());
+    let mut painter = Painter::new();
+    let drawn = if args.json { Ok(()) } else { draw(lines, &mut painter, started).await };
+    if drawn.is_err() {
+        cancel.cancel();
+    }
+    let response = running.await??;
+    drawn.map_err(|e| Failure::new(format!("the output was closed ({e}); the run was stopped")))?;
+    report(args, &response, &model, started, &files_dir, &mut painter)
+}
+
+/// The first Ctrl-C ends the run properly, the second one at once.
+async fn watch_interrupt(cancel: CancellationToken) {
+    let mut term = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(term) => term,
+        Err(_) => return,
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = term.recv() => {}
+    }
+    cancel.cancel();
+    let _ = tokio::signal::ctrl_c().await;
+    std::process::exit(i32::from(crate::failure::INTERRUPTED));
+}
+
+/// Seconds since 1970.
+pub fn clock() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64)
+}
+
+fn question(args: &AskArgs) -> Result<String, Failure> {
+    let joined = args.question.join(" ");
+    if joined != "-" && !(joined.is_empty() && !io::stdin().is_terminal()) {
+        return Ok(joined);
+    }
+    let mut bytes = vec![];
+    let max = ozone_agent::request::INPUT_BYTES_MAX as u64;
+    io::stdin().lock().take(max + 1).read_to_end(&mut bytes)?;
+    String::from_utf8(bytes).map_err(|_| {
+        Failure::usage("what was piped in is no text (UTF-8); give a file to Python with -f FILE")
+    })
+}
+
+async fn find(store: &dyn Store, name: &str) -> Result<Stored, Failure> {
+    if name != "last" {
+        let id: ResponseId = name.parse().map_err(|e| Failure::usage(format!("{e}")))?;
+        return Ok(store.get(&id).await?);
+    }
+    let newest = store.list(100).await?;
+    newest
+        .into_iter()
+        .find(|s| !s.status.is_terminal())
+        .ok_or_else(|| Failure::usage("no run waits to be resumed"))
+}
+
+fn request(
+    args: &AskArgs,
+    mut question: String,
+    name: &str,
+    model: &Model,
+) -> Result<Request, Failure> {
+    let empty = question.trim().is_empty();
+    if !args.files.is_empty() && !empty {
+        let names: Vec<_> = args.files.iter().filter_map(|f| f.file_name()).collect();
+        let names: Vec<_> = names.iter().map(|n| n.to_string_lossy()).collect();
+        question.push_str(&format!("\n\nFiles in the current folder: {}", names.join(", ")));
+    }
+    let mut parts = vec![Content::InputText { text: question }];
+    for path in &args.images {
+        parts.push(image(path)?);
+    }
+    let item = Known::Message {
+        id: None,
+        status: None,
+        role: Role::User,
+        content: Text::Parts(parts),
+    };
+    let reads_images = model.backend.info().reads_images;
+    let mut request = Request::new(name, vec![item.into()], reads_images)
+        .map_err(|e| Failure::usage(e.to_string()))?;
+    request.instructions = model.instructions.clone();
+    request.effort = args.effort;
+    request.sampling.temperature = args.temperature;
+    request.sampling.top_p = args.top_p;
+    request.sampling.top_k = args.top_k;
+    request.sampling.min_p = args.min_p;
+    request.sampling.seed = args.seed;
+    request.max_output_tokens = args.max_output_tokens;
+    Ok(request)
+}
+
+fn image(path: &PathBuf) -> Result<Content, Failure> {
+    let bytes = read(path)?;
+    let mime = match bytes.get(..4) {
+        Some(b"\x89PNG") => "image/png",
+        Some([0xff, 0xd8, 0xff, _]) => "image/jpeg",
+        Some(b"GIF8") => "image/gif",
+        Some(b"RIFF") => "image/webp",
+        _ => {
+            return Err(Failure::usage(format!(
+                "{} is no picture that can be read (PNG, JPEG, GIF, WebP)",
+                path.display()
+            )));
+        }
+    };
+    let data = base64::engine::general_purpose::STANDARD.encode(bytes);
+    let image_url = Some(format!("data:{mime};base64,{data}"));
+    Ok(Content::InputImage { image_url, file_id: None, detail: None })
+}
+
+fn read(path: &PathBuf) -> Result<Vec<u8>, Failure> {
+    let say = |e: &dyn std::fmt::Display| {
+        Failure::usage(format!("cannot read {}: {e}", path.display()))
+    };
+    let length = path.metadata().map_err(|e| say(&e))?.len();
+    if length > FILE_BYTES_MAX {
+        return Err(say(&format!("{length} bytes, at most {FILE_BYTES_MAX} are taken")));
+    }
+    std::fs::read(path).map_err(|e| say(&e))
+}
+
+fn copy_files(args: &AskArgs, files_dir: &PathBuf) -> Result<(), Failure> {
+    std::fs::create_dir_all(files_dir).map_err(|e| {
+        Failure::new(format!("the folder {} cannot be made ({e})", files_dir.display()))
+    })?;
+    for path in args.files.iter().chain(&args.images) {
+        let bytes = read(path)?;
+        let name = path.file_name().ok_or_else(|| {
+            Failure::usage(format!("{} names no file", path.display()))
+        })?;
+        std::fs::write(files_dir.join(name), bytes)
+            .map_err(|e| Failure::new(format!("cannot copy {}: {e}", path.display())))?;
+    }
+    Ok(())
+}
+
+async fn store_request(
+    store: &dyn Store,
+    id: &ResponseId,
+    name: &str,
+    request: &Request,
+) -> Result<(), Failure> {
+    let stored = Stored {
+        id: id.clone(),
+        created_at: clock(),
+        status: ResponseStatus::InProgress,
+        model: name.to_owned(),
+        request: serde_json::to_value(request)?,
+    };
+    Ok(store.create(stored).await?)
+}
+
+/// Why drawing stopped.
+#[derive(Debug, thiserror::Error)]
+enum DrawError {
+    #[error(transparent)]
+    Output(#[from] io::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+async fn draw(
+    mut lines: ozone_store::Lines,
+    painter: &mut Painter,
+    started: Instant,
+) -> Result<(), DrawError> {
+    loop {
+        tokio::select! {
+            event = lines.next() => match event? {
+                Some(event) => painter.event(&event)?,
+                None => break,
+            },
+            () = tokio::time::sleep(Duration::from_millis(100)) => painter.tick(started.elapsed())?,
+        }
+    }
+    Ok(painter.end()?)
+}
+
+fn report(
+    args: &AskArgs,
+    response: &Response,
+    model: &Model,
+    started: Instant,
+    files_dir: &PathBuf,
+    painter: &mut Painter,
+) -> Result<(), Failure> {
+    if args.json {
+        let mut out = io::stdout().lock();
+        serde_json::to_writer_pretty(&mut out, response)?;
+        writeln!(out).and_then(|()| out.flush())?;
+    } else {
+        let cost = model.price.map(|p| p.cost(&response.usage.unwrap_or_default()));
+        let files = kept_files(files_dir);
+        painter.summary(response, started.elapsed(), cost, &files)?;
+    }
+    let resume = "nothing more will come of it; ask again";
+    match response.status {
+        ResponseStatus::Completed => Ok(()),
+        ResponseStatus::Cancelled => Err(Failure::interrupted("stopped")),
+        ResponseStatus::Incomplete => {
+            let reason = response.incomplete_details.map(|d| serde_json::to_value(d.reason));
+            let reason = reason.and_then(Result::ok).unwrap_or_default();
+            let reason = reason.as_str().unwrap_or("unknown").replace('_', " ");
+            Err(Failure::new(format!("the answer is incomplete: {reason}; {}", advice(&reason))))
+        }
+        ResponseStatus::Failed | ResponseStatus::Queued | ResponseStatus::InProgress => {
+            let why = response.error.as_ref().map_or(resume, |e| e.message.as_str());
+            Err(Failure::new(why))
+        }
+    }
+}
+
+fn advice(reason: &str) -> &'static str {
+    match reason {
+        "max output tokens" => "raise --max-output-tokens, or lower -e",
+        "time limit" => "raise --time-limit",
+        _ => "ask again, or use a larger model with -m",
+    }
+}
+
+/// Files that the code wrote; an empty folder goes.
+fn kept_files(files_dir: &PathBuf) -> Vec<String> {
+    let _ = std::fs::remove_dir(files_dir);
+    let Ok(entries) = std::fs::read_dir(files_dir) else { return vec![] };
+    let mut names: Vec<String> =
+        entries.filter_map(|e| Some(e.ok()?.path().display().to_string())).collect();
+    names.sort();
+    names
+}
+

@@ -1,0 +1,193 @@
+//! Draws a response as it is journaled: the reasoning dimmed, each call with its code and output,
+//! the answer. The answer goes to stdout, everything else to stderr.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use ozone_cost::PicoUsd;
+use ozone_types::item::Known;
+use ozone_types::{CodeOutput, Event, EventKind, Item, Response, ResponseStatus};
+
+const DIM: Style = Style::new().dimmed();
+const CODE: Style = AnsiColor::Cyan.on_default();
+const RESULT: Style = AnsiColor::Green.on_default();
+const WRONG: Style = AnsiColor::Red.on_default();
+const PLAIN: Style = Style::new();
+
+/// The most lines of one call's output that are shown; the journal has them all.
+const OUTPUT_LINES_MAX: usize = 20;
+
+pub struct Painter {
+    out_colour: bool,
+    err_colour: bool,
+    spinner: bool,
+    spun: bool,
+    turn: usize,
+    /// The last thing written to stderr did not end its line.
+    mid_line: bool,
+}
+
+impl Painter {
+    pub fn new() -> Self {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
+            || std::env::var_os("TERM").is_some_and(|t| t == "dumb");
+        let err = io::stderr().is_terminal();
+        Painter {
+            out_colour: io::stdout().is_terminal() && !plain,
+            err_colour: err && !plain,
+            spinner: err && !plain,
+            spun: false,
+            turn: 0,
+            mid_line: false,
+        }
+    }
+
+    /// Called now and then while nothing comes.
+    pub fn tick(&mut self, since: Duration) -> io::Result<()> {
+        if !self.spinner || self.mid_line {
+            return Ok(());
+        }
+        const FRAMES: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+        self.turn = (self.turn + 1) % FRAMES.len();
+        self.spun = true;
+        let frame = FRAMES[self.turn];
+        write!(io::stderr(), "\r{DIM}{frame} {:.1} s{DIM:#}", since.as_secs_f64())
+    }
+
+    fn clear(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.spun) {
+            write!(io::stderr(), "\r\x1b[2K")?;
+        }
+        Ok(())
+    }
+
+    fn err(&mut self, style: Style, text: &str) -> io::Result<()> {
+        self.clear()?;
+        let mut err = io::stderr().lock();
+        if self.err_colour {
+            write!(err, "{style}{text}{style:#}")?;
+        } else {
+            write!(err, "{text}")?;
+        }
+        self.mid_line = !text.ends_with('\n');
+        err.flush()
+    }
+
+    fn line(&mut self, style: Style, text: &str) -> io::Result<()> {
+        if self.mid_line {
+            self.err(PLAIN, "\n")?;
+        }
+        self.err(style, &format!("{text}\n"))
+    }
+
+    pub fn event(&mut self, event: &Event) -> io::Result<()> {
+        match &event.kind {
+            EventKind::Created { response } => {
+                self.line(DIM, &format!("{} · {}", response.id, response.model))
+            }
+            EventKind::ReasoningTextDelta { delta, .. } => self.err(DIM, &printable(delta)),
+            EventKind::ReasoningTextDone { .. } if self.mid_line => self.err(PLAIN, "\n"),
+            EventKind::CodeInterpreterCallCodeDone { code, .. } => {
+                for (i, line) in printable(code).lines().enumerate() {
+                    let mark = if i == 0 { "▶ " } else { "  " };
+                    self.line(CODE, &format!("{mark}{line}"))?;
+                }
+                Ok(())
+            }
+            EventKind::OutputTextDelta { delta, .. } => self.answer(delta),
+            EventKind::OutputTextDone { .. } => self.answer("\n"),
+            EventKind::OutputItemDone { item: Item::Known(item), .. } => self.item(item),
+            _ => Ok(()),
+        }
+    }
+
+    fn answer(&mut self, delta: &str) -> io::Result<()> {
+        self.clear()?;
+        if self.mid_line {
+            self.err(PLAIN, "\n")?;
+        }
+        let mut out = io::stdout().lock();
+        let text = printable(delta);
+        if self.out_colour {
+            write!(out, "{text}")?;
+        } else {
+            out.write_all(text.as_bytes())?;
+        }
+        out.flush()
+    }
+
+    fn item(&mut self, item: &Known) -> io::Result<()> {
+        let Known::CodeInterpreterCall { outputs: Some(outputs), status, .. } = item else {
+            return Ok(());
+        };
+        let style = match status {
+            ozone_types::ItemStatus::Completed => RESULT,
+            _ => WRONG,
+        };
+        for output in outputs {
+            match output {
+                CodeOutput::Logs { logs } => {
+                    let logs = printable(logs);
+                    let lines: Vec<&str> = logs.lines().collect();
+                    for line in lines.iter().take(OUTPUT_LINES_MAX) {
+                        self.line(style, &format!("  {line}"))?;
+                    }
+                    if lines.len() > OUTPUT_LINES_MAX {
+                        let more = lines.len() - OUTPUT_LINES_MAX;
+                        self.line(DIM, &format!("  … {more} more lines"))?;
+                    }
+                }
+                CodeOutput::Image { .. } => self.line(DIM, "  [picture]")?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The one last line.
+    pub fn summary(
+        &mut self,
+        response: &Response,
+        elapsed: Duration,
+        cost: Option<PicoUsd>,
+        files: &[String],
+    ) -> io::Result<()> {
+        for file in files {
+            self.line(DIM, &format!("file: {file}"))?;
+        }
+        let usage = response.usage.unwrap_or_default();
+        let calls = response
+            .output
+            .iter()
+            .filter(|i| matches!(i, Item::Known(Known::CodeInterpreterCall { .. })))
+            .count();
+        let mut text = format!(
+            "{} tokens in ({} cached), {} out ({} reasoning) · {calls} tool call{} · {:.2} s · {}",
+            usage.input_tokens,
+            usage.input_tokens_details.cached_tokens,
+            usage.output_tokens,
+            usage.output_tokens_details.reasoning_tokens,
+            if calls == 1 { "" } else { "s" },
+            elapsed.as_secs_f64(),
+            cost.map_or("cost unknown".into(), |c| format!("${c}")),
+        );
+        if response.status != ResponseStatus::Completed {
+            let status = serde_json::to_value(response.status).unwrap_or_default();
+            text = format!("{} · {text}", status.as_str().unwrap_or_default());
+        }
+        self.line(DIM, &text)
+    }
+
+    /// Leaves the terminal as it was.
+    pub fn end(&mut self) -> io::Result<()> {
+        self.clear()?;
+        if self.mid_line { self.err(PLAIN, "\n") } else { Ok(()) }
+    }
+}
+
+/// Text of a model or a tool, with nothing in it that a terminal would obey.
+fn printable(text: &str) -> String {
+    text.chars()
+        .filter(|c| matches!(c, '\n' | '\t') || !c.is_control())
+        .collect()
+}

@@ -1,0 +1,167 @@
+//! Builds what the loop is given: a backend for a model's name, and the tools of a response.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ozone_cost::ModelPrice;
+use ozone_model::engine::EngineOptions;
+use ozone_model::{LocalBackend, ModelBackend, Script, ScriptedBackend};
+use ozone_python::{EnvError, KernelPool, PoolConfig, PythonEnv, Refill};
+use ozone_store::{SqliteStore, Store};
+use ozone_tools::Source;
+
+use crate::config::{BackendKind, Config, ModelEntry, SHIPPED};
+use crate::failure::Failure;
+
+/// The shipped model's weights, so that the binary needs no other file.
+const SHIPPED_GGUF: &[u8] = include_bytes!("../../../models/ozone-mini/ozone-mini-q8_0.gguf");
+
+/// A model that is ready to be asked.
+pub struct Model {
+    pub backend: Arc<dyn ModelBackend>,
+    pub instructions: Option<String>,
+    /// `None` when nobody said what it costs.
+    pub price: Option<ModelPrice>,
+    pub local: bool,
+}
+
+/// What a model is told that has not been trained in Ozone's own loop.
+const INSTRUCTIONS: &str = "You are a careful reasoner. Use the python tool whenever a calculation, \
+     a date, data or code is involved, look at what it printed, and mend what failed. Give the \
+     final answer in one or two sentences, with the result in bold.";
+
+/// Finds `name`: a `[[model]]` of the configuration, the shipped model, or a GGUF file.
+pub fn entry(config: &Config, name: &str) -> Result<ModelEntry, Failure> {
+    if let Some(entry) = config.models.iter().find(|m| m.id == name) {
+        return Ok(entry.clone());
+    }
+    let local = |id: &str, path: PathBuf, instructions: Option<&str>| ModelEntry {
+        id: id.to_owned(),
+        backend: BackendKind::Local,
+        path,
+        context_window: None,
+        instructions: instructions.map(str::to_owned),
+        price: None,
+        pace_ms: 0,
+    };
+    if name == SHIPPED {
+        return Ok(local(SHIPPED, shipped(config.data_dir()?)?, None));
+    }
+    let path = Path::new(name);
+    if path.is_file() {
+        let id = path.file_stem().map_or(name.into(), |s| s.to_string_lossy());
+        return Ok(local(&id, path.to_owned(), Some(INSTRUCTIONS)));
+    }
+    let known: Vec<&str> =
+        config.models.iter().map(|m| m.id.as_str()).chain([SHIPPED]).collect();
+    Err(Failure::usage(format!(
+        "no model `{name}`: it is neither a GGUF file nor one of {}; see `ozone models`",
+        known.join(", ")
+    )))
+}
+
+/// Loads a model. Blocks while the file is read.
+pub fn model(entry: &ModelEntry) -> Result<Model, Failure> {
+    let (backend, local): (Arc<dyn ModelBackend>, bool) = match entry.backend {
+        BackendKind::Local => {
+            let defaults = EngineOptions::default();
+            let context_tokens = entry.context_window.unwrap_or(defaults.context_tokens);
+            let options = EngineOptions {
+                context_tokens,
+                cells: context_tokens.max(defaults.cells),
+                ..defaults
+            };
+            let backend = LocalBackend::load(&entry.id, &entry.path, options)?;
+            for warning in backend.warnings() {
+                tracing::warn!("{warning}");
+            }
+            (Arc::new(backend), true)
+        }
+        BackendKind::Scripted => {
+            let place = entry.path.display().to_string();
+            let text = std::fs::read_to_string(&entry.path)
+                .map_err(|e| Failure::usage(format!("cannot read the script {place}: {e}")))?;
+            let script: Vec<Script> = serde_json::from_str(&text)
+                .map_err(|e| Failure::usage(format!("{place} is no script: {e}")))?;
+            let backend = ScriptedBackend::new(script)
+                .named(&entry.id, &place)
+                .with_pace(Duration::from_millis(entry.pace_ms));
+            (Arc::new(backend), true)
+        }
+    };
+    let price = entry.price.or(local.then_some(ModelPrice::FREE));
+    Ok(Model { backend, instructions: entry.instructions.clone(), price, local })
+}
+
+/// The shipped model as a file. Its name holds the length and a checksum, so a newer binary writes
+/// a new one; it is renamed into place when it is whole.
+fn shipped(data_dir: &Path) -> Result<PathBuf, Failure> {
+    let checksum = SHIPPED_GGUF
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3));
+    let folder = data_dir.join("models");
+    let path = folder.join(format!("{SHIPPED}-{checksum:016x}.gguf"));
+    let whole = |p: &Path| p.metadata().is_ok_and(|m| m.len() == SHIPPED_GGUF.len() as u64);
+    if whole(&path) {
+        return Ok(path);
+    }
+    let write = || -> std::io::Result<()> {
+        std::fs::create_dir_all(&folder)?;
+        let part = folder.join(format!("{SHIPPED}-{}.part", std::process::id()));
+        std::fs::write(&part, SHIPPED_GGUF).and_then(|()| std::fs::rename(&part, &path)).inspect_err(
+            |_| {
+                let _ = std::fs::remove_file(&part);
+            },
+        )
+    };
+    write().map_err(|e| {
+        Failure::new(format!(
+            "the shipped model cannot be written to {} ({e}); use another --data",
+            folder.display()
+        ))
+    })?;
+    Ok(path)
+}
+
+/// The journal's database.
+pub fn store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    Ok(Arc::new(SqliteStore::open(&config.data_dir()?.join("ozone.db"))?))
+}
+
+/// Where Python runs on this machine, and what a person should know of it.
+pub struct Python {
+    pub pool: Option<Arc<KernelPool>>,
+    /// Why there is no real kernel.
+    pub cause: Option<String>,
+    subset: bool,
+}
+
+impl Python {
+    /// Starts the first kernel in the background.
+    pub fn start(data_dir: &Path, kernels: usize, refill: Refill) -> Python {
+        let env = match PythonEnv::find(Some(data_dir)) {
+            Ok(env) => env,
+            Err(e) => return Python::none(&e),
+        };
+        match KernelPool::new(PoolConfig { size: kernels, refill, ..PoolConfig::new(env) }) {
+            Ok(pool) => Python { pool: Some(Arc::new(pool)), cause: None, subset: false },
+            Err(e) => Python { pool: None, cause: Some(Failure::from(e).to_string()), subset: false },
+        }
+    }
+
+    fn none(error: &EnvError) -> Python {
+        Python { pool: None, cause: Some(error.to_string()), subset: true }
+    }
+
+    pub fn source(&self) -> Source {
+        match (&self.pool, &self.cause) {
+            (Some(pool), _) => Source::Kernels(pool.clone()),
+            (None, _) if self.subset => match std::env::current_exe() {
+                Ok(executable) => Source::Subset { executable },
+                Err(e) => Source::Refused { cause: format!("this program cannot find itself: {e}") },
+            },
+            (None, cause) => Source::Refused { cause: cause.clone().unwrap_or_default() },
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! One suite for both stores.
+
+use std::sync::Arc;
+
+use ozone_store::{Append, Durability, Journal, MemoryStore, Owner, SqliteStore, Store, StoreError, Stored};
+use ozone_types::{Event, EventKind, ResponseId, ResponseStatus};
+use serde_json::json;
+
+/// Each test runs on both stores.
+macro_rules! on_both {
+    ($($(#[$doc:meta])* $name:ident)*) => {
+        mod memory { $( $(#[$doc])* #[tokio::test] async fn $name() {
+            super::$name(std::sync::Arc::new(super::MemoryStore::default())).await;
+        } )* }
+        mod sqlite { $( $(#[$doc])* #[tokio::test] async fn $name() {
+            let folder = tempfile::tempdir().unwrap();
+            let store = super::SqliteStore::open(&folder.path().join("test.db")).unwrap();
+            super::$name(std::sync::Arc::new(store)).await;
+        } )* }
+    };
+}
+
+on_both! {
+    what_was_appended_is_read_in_order
+    an_append_with_a_gap_is_refused_whole
+    a_terminal_event_sets_the_status
+    an_unknown_response_is_not_found
+    a_response_is_created_once
+    the_newest_come_first
+    a_live_owner_keeps_others_out
+    a_reader_follows_until_the_end
+    a_reader_ends_when_the_writer_is_gone
+    a_journal_refuses_what_breaks_the_rules
+}
+
+fn stored(id: &ResponseId, created_at: i64) -> Stored {
+    Stored {
+        id: id.clone(),
+        created_at,
+        status: ResponseStatus::InProgress,
+        model: "m".into(),
+        request: json!({"input": "?"}),
+    }
+}
+
+async fn new(store: &dyn Store) -> ResponseId {
+    let id = ResponseId::mint();
+    store.create(stored(&id, 1)).await.unwrap();
+    id
+}
+
+fn response(id: &ResponseId, status: ResponseStatus) -> Box<ozone_types::Response> {
+    Box::new(
+        serde_json::from_value(json!({
+            "id": id, "object": "response", "created_at": 1, "completed_at": null,
+            "status": status, "background": false, "error": null, "incomplete_details": null,
+            "instructions": null, "max_output_tokens": null, "max_tool_calls": null, "model": "m",
+            "output": [], "parallel_tool_calls": true, "previous_response_id": null,
+            "reasoning": {"effort": null, "summary": null}, "service_tier": "default",
+            "store": true, "temperature": 1.0, "top_p": 1.0, "presence_penalty": 0.0,
+            "frequency_penalty": 0.0, "top_logprobs": 0, "text": {}, "tool_choice": "auto",
+            "tools": [], "truncation": "disabled", "metadata": {}, "usage": null
+        }))
+        .unwrap(),
+    )
+}
+
+fn created(id: &ResponseId) -> EventKind {
+    EventKind::Created { response: response(id, ResponseStatus::InProgress) }
+}
+
+fn completed(id: &ResponseId) -> EventKind {
+    EventKind::Completed { response: response(id, ResponseStatus::Completed) }
+}
+
+fn numbered(from: u64, kinds: Vec<EventKind>) -> Append {
+    let events = (from..).zip(kinds).map(|(sequence_number, kind)| Event { kind, sequence_number });
+    Append { events: events.collect(), records: vec![] }
+}
+
+async fn append(store: &dyn Store, id: &ResponseId, append: Append) -> Result<(), StoreError> {
+    store.append(id, append, Durability::Power).await
+}
+
+async fn what_was_appended_is_read_in_order(store: Arc<dyn Store>) {
+    let id = new(&*store).await;
+    let first = numbered(0, vec![created(&id)]);
+    let second = Append { records: vec![json!({"n": 1}), json!({"n": 2})], ..Append::default() };
+    let third = numbered(1, vec![completed(&id)]);
+    for part in [first.clone(), second, third.clone()] {
+        append(&*store, &id, part).await.unwrap();
+    }
+    let all = store.events(&id, 0, 10).await.unwrap();
+    assert_eq!(all, [first.events, third.events.clone()].concat());
+    assert_eq!(store.events(&id, 1, 10).await.unwrap(), third.events);
+    assert_eq!(store.events(&id, 0, 1).await.unwrap().len(), 1);
+    assert_eq!(store.records(&id).await.unwrap(), [json!({"n": 1}), json!({"n": 2})]);
+}
+
+async fn an_append_with_a_gap_is_refused_whole(store: Arc<dyn Store>) {
+    let id = new(&*store).await;
+    let mut bad = numbered(0, vec![created(&id), completed(&id)]);
+    bad.events[1].sequence_number = 5;
+    let error = append(&*store, &id, bad).await.unwrap_err();
+    assert!(matches!(error, StoreError::Conflict { expected: 1, .. }), "{error}");
+    assert!(store.events(&id, 0, 10).await.unwrap().is_empty());
+    assert_eq!(store.get(&id).await.unwrap().status, ResponseStatus::InProgress);
+}
+
+async fn a_terminal_event_sets_the_status(store: Arc<dyn Store>) {
+    let id = new(&*store).await;
+    append(&*store, &id, numbered(0, vec![created(&id), completed(&id)])).await.unwrap();
+    assert_eq!(store.get(&id).await.unwrap().status, ResponseStatus::Completed);
+}
+
+async fn an_unknown_response_is_not_found(store: Arc<dyn Store>) {
+    let id = ResponseId::mint();
+    let errors = [
+        store.get(&id).await.err(),
+        append(&*store, &id, numbered(0, vec![created(&id)])).await.err(),
+        store.claim(&id, Owner::this_process(), Owner::is_alive).await.err(),
+    ];
+    for error in errors {
+        assert!(matches!(error, Some(StoreError::NotFound(_))), "{error:?}");
+    }
+}
+
+async fn a_response_is_created_once(store: Arc<dyn Store>) {
+    let id = new(&*store).await;
+    let error = store.create(stored(&id, 2)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Exists(_)));
+    assert_eq!(store.get(&id).await.unwrap().created_at, 1);
+}
+
+async fn the_newest_come_first(store: Arc<dyn Store>) {
+    for created_at in [5, 9, 7] {
+        store.create(stored(&ResponseId::mint(), created_at)).await.unwrap();
+    }
+    let times: Vec<i64> =
+        store.list(2).await.unwrap().into_iter().map(|s| s.created_at).collect();
+    assert_eq!(times, [9, 7]);
+}
+
+async fn a_live_owner_keeps_others_out(store: Arc<dyn Store>) {
+    let id = new(&*store).await;
+    let (one, two) = (Owner { process: "b:1:1".into() }, Owner { process: "b:2:2".into() });
+    store.claim(&id, one.clone(), |_| true).await.unwrap();
+    store.claim(&id, one.clone(), |_| true).await.unwrap();
+    let error = store.claim(&id, two.clone(), |_| true).await.unwrap_err();
+    assert!(matches!(error, StoreError::Leased { .. }));
+    store.claim(&id, two, |_| false).await.unwrap();
+}
+
+async fn a_reader_follows_until_the_end(store: Arc<dyn Store>) {
+    let id = new(&*store).await;
+    let mut journal = Journal::open(store, id.clone()).await.unwrap();
+    let mut lines = journal.lines(0);
+    let reader = tokio::spawn(async move {
+        let mut names = vec![];
+        while let Some(event) = lines.next().await.unwrap() {
+            names.push(event.kind.name());
+        }
+        names
+    });
+    journal.append(vec![created(&id)], vec![], Durability::Process).await.unwrap();
+    tokio::task::yield_now().await;
+    journal.append(vec![completed(&id)], vec![], Durability::Process).await.unwrap();
+    assert_eq!(reader.await.unwrap(), ["response.created", "response.completed"]);
+}
+
+async fn a_reader_ends_when_the_writer_is_gone(store: Arc<dyn Store>) {
+    let id = new(&*store).await;
+    let mut journal = Journal::open(store, id.clone()).await.unwrap();
+    journal.append(vec![created(&id)], vec![], Durability::Process).await.unwrap();
+    let mut lines = journal.lines(0);
+    drop(journal);
+    assert!(lines.next().await.unwrap().is_some());
+    assert!(lines.next().await.unwrap().is_none());
+}
+
+async fn a_journal_refuses_what_breaks_the_rules(store: Arc<dyn Store>) {
+    let id = new(&*store).await;
+    let mut journal = Journal::open(store.clone(), id.clone()).await.unwrap();
+    let delta = EventKind::OutputTextDelta {
+        item_id: ozone_types::ItemId::message(),
+        output_index: 0,
+        content_index: 0,
+        delta: "x".into(),
+        logprobs: vec![],
+    };
+    journal.append(vec![created(&id), delta], vec![], Durability::Process).await.unwrap_err();
+    assert!(store.events(&id, 0, 10).await.unwrap().is_empty());
+    journal.append(vec![created(&id), completed(&id)], vec![], Durability::Process).await.unwrap();
+    assert_eq!(store.events(&id, 0, 10).await.unwrap().len(), 2);
+}
+
+/// Two processes with the database open: the second sees what the first wrote.
+#[tokio::test]
+async fn another_process_reads_what_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let (one, two) = (SqliteStore::open(&path).unwrap(), SqliteStore::open(&path).unwrap());
+    let id = new(&one).await;
+    append(&one, &id, numbered(0, vec![created(&id)])).await.unwrap();
+    assert_eq!(two.events(&id, 0, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_no_database_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    std::fs::write(&path, b"this is no database, and long enough to be looked at".repeat(40)).unwrap();
+    let error = SqliteStore::open(&path).err().unwrap();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+    let error = SqliteStore::open(&folder.path().join("no/such/folder.db")).err().unwrap();
+    assert!(matches!(error, StoreError::Unwritable { .. }), "{error}");
+}
+
+#[test]
+fn this_process_is_alive_and_another_boot_is_not() {
+    assert!(Owner::this_process().is_alive());
+    assert!(!Owner { process: "other-boot:1:1".into() }.is_alive());
+    assert!(!Owner { process: String::new() }.is_alive());
+}

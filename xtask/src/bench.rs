@@ -1,0 +1,73 @@
+//! Speed, measured side by side in one run and printed as JSON. Nothing is asserted here: the
+//! figures are for people to read and to compare.
+
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+
+#[derive(clap::Args)]
+pub struct BenchArgs {
+    /// Repeats of each measurement.
+    #[arg(long, default_value_t = 5)]
+    repeats: u32,
+    /// Leaves out the 600-million-parameter shape.
+    #[arg(long)]
+    small: bool,
+}
+
+const QUESTION: &str =
+    "How many days lie between 1969-07-20 and 2026-11-22, and is that number prime?";
+
+pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
+    crate::cargo(&["build", "--release", "--quiet", "--package", "ozone-cli"])?;
+    let report = json!({
+        "engine_small": engine("small", args.repeats)?,
+        "engine_big": if args.small { Value::Null } else { engine("big", args.repeats)? },
+        "python": example(&["--package", "ozone-python", "--example", "latency"], &[])?,
+        "whole_job": whole_job(args.repeats)?,
+    });
+    println!("{}", serde_json::to_string_pretty(&report)?);
+    Ok(())
+}
+
+/// Our engine against a bare llama.cpp loop on the same random-weight file.
+fn engine(shape: &str, repeats: u32) -> anyhow::Result<Value> {
+    let package = ["--package", "ozone-model", "--features", "local", "--example", "engine_bench"];
+    example(&package, &[shape, &repeats.to_string()])
+}
+
+/// Runs an example that prints JSON.
+fn example(package: &[&str], args: &[&str]) -> anyhow::Result<Value> {
+    let mut command = Command::new("cargo");
+    command.args(["run", "--release", "--quiet"]).args(package).arg("--").args(args);
+    let output = command.stderr(Stdio::inherit()).output().context("cargo does not start")?;
+    if !output.status.success() {
+        bail!("{} failed", package.join(" "));
+    }
+    serde_json::from_slice(&output.stdout).context("an example printed no JSON")
+}
+
+/// `ozone ask` from the start of its process to its exit. The first run warms the files.
+fn whole_job(repeats: u32) -> anyhow::Result<Value> {
+    let data = tempfile::tempdir()?;
+    let mut seconds = vec![];
+    for turn in 0..=repeats {
+        let started = Instant::now();
+        let output = Command::new("target/release/ozone")
+            .args(["ask", "--json", QUESTION])
+            .env("OZONE_DATA", data.path())
+            .output()
+            .context("ozone does not start")?;
+        if !output.status.success() {
+            bail!("ozone failed: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        if turn > 0 {
+            seconds.push(started.elapsed().as_secs_f64());
+        }
+    }
+    seconds.sort_by(f64::total_cmp);
+    let middle = seconds.get(seconds.len() / 2).copied();
+    Ok(json!({"question": QUESTION, "seconds_p50": middle, "seconds": seconds}))
+}
