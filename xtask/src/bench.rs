@@ -24,7 +24,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
     crate::cargo(&["build", "--release", "--quiet", "--package", "ozone-cli"])?;
     let report = json!({
         "engine_small": engine("small", args.repeats)?,
-        "engine_big": if args.small { Value::Null } else { engine("big", args.repeats)? },
+        "engine_big": if args.small { Value::Null } else { engine("600m", args.repeats)? },
         "python": example(&["--package", "ozone-python", "--example", "latency"], &[])?,
         "whole_job": whole_job(args.repeats)?,
     });

@@ -11,7 +11,7 @@ use ozone_store::{Journal, Owner, Store, StoreError, Stored};
 use ozone_tools::{PythonTool, Tool};
 use ozone_types::item::Known;
 use ozone_types::{
-    Content, Effort, Item, Response, ResponseId, ResponseStatus, Role, Text,
+    Content, Effort, Response, ResponseId, ResponseStatus, Role, Text,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -361,7 +361,7 @@ fn report(
     } else {
         let cost = model.price.map(|p| p.cost(&response.usage.unwrap_or_default()));
         let files = kept_files(files_dir);
-        painter.summary(response, started.elapsed(), cost, &files)?;
+        painter.summary(response, started.elapsed(), cost, model.local, &files)?;
     }
     let resume = "nothing more will come of it; ask again";
     match response.status {

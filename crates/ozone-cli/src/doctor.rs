@@ -68,6 +68,8 @@ fn python(config: &Config) -> Vec<Finding> {
         Err(e) => return vec![Finding { part: "python", result: Err(e.to_string()) }],
     };
     let found = format!("{} ({})", env.version(), env.executable().display());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let _inside = runtime.as_ref().ok().map(|r| r.enter());
     let pool = KernelPool::new(PoolConfig {
         size: 0,
         refill: Refill::Never,

@@ -154,11 +154,15 @@ pub fn run(args: &EvalArgs, common: &Common) -> Result<(), Failure> {
     };
     let name = args.model.as_deref().unwrap_or(&config.default_model);
     let model = setup::model(&setup::entry(&config, name)?)?;
-    let python = Python::start(&config.data_dir, usize::from(args.concurrency), Refill::WhenTaken);
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let python = {
+        let _inside = runtime.enter();
+        Python::start(&config.data_dir, usize::from(args.concurrency), Refill::WhenTaken)
+    };
     if let Some(cause) = &python.cause {
         return Err(Failure::new(format!("scores need Python: {cause}")));
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (report, scored) = runtime.block_on(async {
         tokio::select! {
             done = play(model.backend, model.instructions, &python, questions, args.concurrency.into(), !args.json) => done,

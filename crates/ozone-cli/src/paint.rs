@@ -150,6 +150,7 @@ impl Painter {
         response: &Response,
         elapsed: Duration,
         cost: Option<PicoUsd>,
+        local: bool,
         files: &[String],
     ) -> io::Result<()> {
         for file in files {
@@ -169,7 +170,11 @@ impl Painter {
             usage.output_tokens_details.reasoning_tokens,
             if calls == 1 { "" } else { "s" },
             elapsed.as_secs_f64(),
-            cost.map_or("cost unknown".into(), |c| format!("${c}")),
+            match cost {
+                None => "cost unknown".to_owned(),
+                Some(PicoUsd(0)) if local => "$0 (local model)".to_owned(),
+                Some(cost) => format!("${cost}"),
+            },
         );
         if response.status != ResponseStatus::Completed {
             let status = serde_json::to_value(response.status).unwrap_or_default();

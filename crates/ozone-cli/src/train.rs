@@ -69,10 +69,17 @@ pub fn run(args: &TrainArgs, common: &Common) -> Result<(), Failure> {
         eprintln!("\nstopping at the next step, with a checkpoint (Ctrl-C again: at once)");
     })?;
     let sources = Sources { train: &train, held_out: Some(&held_out), card: &card };
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let python = {
+        let _inside = runtime.enter();
+        Python::start(&Config::load(common)?.data_dir, 1, Refill::WhenTaken)
+    };
     let mut observer = Observer {
         json: args.json,
         live: io::stderr().is_terminal(),
-        python: Python::start(&Config::load(common)?.data_dir, 1, Refill::WhenTaken),
+        python,
+        runtime,
         held_out_loss: None,
         score: None,
     };
@@ -123,6 +130,7 @@ struct Observer {
     json: bool,
     live: bool,
     python: Python,
+    runtime: tokio::runtime::Runtime,
     held_out_loss: Option<f64>,
     score: Option<f64>,
 }
@@ -176,10 +184,9 @@ impl TrainObserver for Observer {
             let backend =
                 LocalBackend::load("training", gguf, EngineOptions { threads: Some(1), ..EngineOptions::default() })?;
             let questions = eval::generated(Split::HeldOut, SCORE_SEED, SCORE_QUESTIONS)?;
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let playing =
                 eval::play(Arc::new(backend), None, &self.python, questions, 4, false);
-            Ok(runtime.block_on(playing)?.0)
+            Ok(self.runtime.block_on(playing)?.0)
         };
         if self.python.cause.is_some() {
             return None;
