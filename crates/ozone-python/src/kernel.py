@@ -5,8 +5,10 @@ this process. It makes well-meant code cheap to serve: large outputs are cut whe
 tracebacks are short, and imports happen in steps that the host asks for.
 """
 
+import codecs
 import json
 import os
+import select
 import sys
 import threading
 import warnings
@@ -125,6 +127,55 @@ def write_within_limits(self, text):
 
 OutStream.write = write_within_limits
 
+# What subprocesses print arrives through a pipe and a thread. A cell is over when the thread has
+# caught up with this mark; ipykernel does not wait, and what comes late is lost.
+MARK = b"\0" + os.urandom(16) + b"\0"
+MARK_TIME = 0.5
+
+
+def watch_pipe(self):
+    decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
+    held = b""
+    while self._should_watch:
+        try:
+            data = os.read(self._fid, 1 << 16)
+        except OSError:
+            return
+        if not data:
+            return
+        data = held + data
+        seen = MARK in data
+        data = data.replace(MARK, b"")
+        held = split_mark(data)
+        self.write(decode(data[: len(data) - len(held)]))
+        if seen:
+            self.caught_up.set()
+
+
+def split_mark(data):
+    """The end of `data` that may be the beginning of a mark."""
+    for length in range(min(len(MARK) - 1, len(data)), 0, -1):
+        if MARK.startswith(data[-length:]):
+            return data[-length:]
+    return b""
+
+
+OutStream._watch_pipe_fd = watch_pipe
+OutStream.caught_up = property(lambda self: caught_up.setdefault(id(self), threading.Event()))
+caught_up = {}
+
+
+def await_subprocess_output(*_):
+    for stream, fd in zip(streams, (1, 2), strict=True):
+        try:
+            # A pipe with room for the mark: writing it cannot block.
+            if select.select([], [fd], [], MARK_TIME)[1]:
+                stream.caught_up.clear()
+                os.write(fd, MARK)
+                stream.caught_up.wait(MARK_TIME)
+        except (OSError, ValueError):
+            pass  # The code closed its own stdout.
+
 
 # Output of forked children comes over a socket; ipykernel's is TCP, which does not exist here.
 CHILDREN = "ipc://" + settings["ip"] + "-children"
@@ -232,7 +283,9 @@ def new_cell(*_):
     printed = 0
 
 
+streams = (sys.stdout, sys.stderr)
 shell.events.register("pre_execute", new_cell)
+shell.events.register("post_run_cell", await_subprocess_output)
 # `exit()` in a cell ends the cell's work, not the conversation's state.
 shell.ask_exit = lambda: None
 

@@ -47,6 +47,11 @@ async fn output_of_subprocesses_comes_back() {
     }
     let text = run(&mut kernel, "import subprocess\nsubprocess.run(['echo', 'hi'])\nNone").await;
     assert_eq!(text, "hi");
+    // The last line of a busy child is not lost, nor does it come with the next cell.
+    let code = "print(subprocess.run(['seq', '20000']).returncode)";
+    let text = execute(&mut kernel, code).await.stdout;
+    assert!(text.contains("\n20000\n"), "{}", text.len());
+    assert_eq!(run(&mut kernel, "2").await, "2");
     let text = run(&mut kernel, "import os\nif os.fork() == 0:\n    print('child', flush=True)\n    os._exit(0)\nos.wait()\nprint('parent')").await;
     assert!(text.contains("parent"), "{text}");
 }
