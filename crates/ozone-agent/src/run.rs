@@ -98,15 +98,18 @@ impl Run {
             let kinds = vec![created, EventKind::InProgress { response }];
             self.journal.append(kinds, vec![], Durability::Process).await?;
         }
-        let outcome = match self.turns(&mut state, replay).await {
-            Ok(outcome) | Err(Stopped::Ended(outcome)) => outcome,
-            Err(Stopped::Store(e)) => {
-                self.backend.release(id.as_str());
-                return Err(e.into());
-            }
-        };
+        let turns = self.turns(&mut state, replay).await;
         self.backend.release(id.as_str());
-        self.finish(&mut state, outcome).await
+        let error = match turns {
+            Ok(outcome) | Err(Stopped::Ended(outcome)) => {
+                return self.finish(&mut state, outcome).await;
+            }
+            Err(Stopped::Store(e)) => e,
+        };
+        // The store keeps a little room for this. Where that fails, too, the run can be resumed.
+        let failed = ResponseError { code: ErrorCode::ServerError, message: error.to_string() };
+        state.writer = Writer::restore(self.journal.stored().await?, self.request.raw_reasoning);
+        self.finish(&mut state, Outcome::Failed(failed)).await.or(Err(error.into()))
     }
 
     /// The response as it stands at its beginning.

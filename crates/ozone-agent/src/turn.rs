@@ -92,13 +92,13 @@ impl Used {
         if self.steps >= limits.steps_max || self.warned {
             return Turn::Finished(Outcome::Incomplete(IncompleteReason::MaxSteps));
         }
-        let decide = |(index, call): (usize, &ToolCall)| {
-            match sample.problems.iter().find(|p| p.call == Some(index)) {
-                Some(problem) => {
-                    Decided::Refuse { call: call.clone(), why: problem.message.clone() }
-                }
-                None => self.decide(call, advertised, limits),
-            }
+        let decide = |(index, call): (usize, &ToolCall)| match sample
+            .problems
+            .iter()
+            .find(|p| p.call == Some(index))
+        {
+            Some(problem) => Decided::Refuse { call: call.clone(), why: problem.message.clone() },
+            None => self.decide(call, advertised, limits),
         };
         Turn::RunningTools { calls: sample.calls.iter().enumerate().map(decide).collect() }
     }

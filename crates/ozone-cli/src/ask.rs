@@ -10,9 +10,7 @@ use ozone_python::Refill;
 use ozone_store::{Journal, Owner, Store, StoreError, Stored};
 use ozone_tools::{PythonTool, Tool};
 use ozone_types::item::Known;
-use ozone_types::{
-    Content, Effort, Response, ResponseId, ResponseStatus, Role, Text,
-};
+use ozone_types::{Content, Effort, Response, ResponseId, ResponseStatus, Role, Text};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Common, Config};
@@ -97,7 +95,8 @@ const FILE_BYTES_MAX: u64 = 64 << 20;
 pub fn run(args: &AskArgs, common: &Common) -> Result<(), Failure> {
     let started = Instant::now();
     let config = Config::load(common)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let done = runtime.block_on(ask(args, &config, started));
     // A kernel that is still starting must not hold up the exit.
     runtime.shutdown_timeout(Duration::from_millis(200));
@@ -125,8 +124,8 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     let entry = setup::entry(config, &name)?;
     let files_dir = config.data_dir()?.join("files").join(id.as_str());
     let finished = stored.as_ref().is_some_and(|s| s.status.is_terminal());
-    let python = (!args.no_tools && !finished)
-        .then(|| Python::start(&config.data_dir, 1, Refill::Never));
+    let python =
+        (!args.no_tools && !finished).then(|| Python::start(&config.data_dir, 1, Refill::Never));
     let model = tokio::task::spawn_blocking(move || setup::model(&entry)).await??;
 
     let request = match stored {
@@ -239,12 +238,8 @@ fn request(
     for path in &args.images {
         parts.push(image(path)?);
     }
-    let item = Known::Message {
-        id: None,
-        status: None,
-        role: Role::User,
-        content: Text::Parts(parts),
-    };
+    let item =
+        Known::Message { id: None, status: None, role: Role::User, content: Text::Parts(parts) };
     let reads_images = model.backend.info().reads_images;
     let mut request = Request::new(name, vec![item.into()], reads_images)
         .map_err(|e| Failure::usage(e.to_string()))?;
@@ -279,9 +274,8 @@ fn image(path: &PathBuf) -> Result<Content, Failure> {
 }
 
 fn read(path: &PathBuf) -> Result<Vec<u8>, Failure> {
-    let say = |e: &dyn std::fmt::Display| {
-        Failure::usage(format!("cannot read {}: {e}", path.display()))
-    };
+    let say =
+        |e: &dyn std::fmt::Display| Failure::usage(format!("cannot read {}: {e}", path.display()));
     let length = path.metadata().map_err(|e| say(&e))?.len();
     if length > FILE_BYTES_MAX {
         return Err(say(&format!("{length} bytes, at most {FILE_BYTES_MAX} are taken")));
@@ -295,9 +289,9 @@ fn copy_files(args: &AskArgs, files_dir: &PathBuf) -> Result<(), Failure> {
     })?;
     for path in args.files.iter().chain(&args.images) {
         let bytes = read(path)?;
-        let name = path.file_name().ok_or_else(|| {
-            Failure::usage(format!("{} names no file", path.display()))
-        })?;
+        let name = path
+            .file_name()
+            .ok_or_else(|| Failure::usage(format!("{} names no file", path.display())))?;
         std::fs::write(files_dir.join(name), bytes)
             .map_err(|e| Failure::new(format!("cannot copy {}: {e}", path.display())))?;
     }
@@ -397,4 +391,3 @@ fn kept_files(files_dir: &PathBuf) -> Vec<String> {
     names.sort();
     names
 }
-

@@ -59,7 +59,11 @@ pub fn doctor(args: &DoctorArgs, common: &Common) -> Result<(), Failure> {
             println!("{mark} {:<12} {text}", f.part);
         }
     }
-    if broken > 0 { Err(Failure::new(format!("{broken} of {} parts do not work", findings.len()))) } else { Ok(()) }
+    if broken > 0 {
+        Err(Failure::new(format!("{broken} of {} parts do not work", findings.len())))
+    } else {
+        Ok(())
+    }
 }
 
 fn python(config: &Config) -> Vec<Finding> {
@@ -76,9 +80,8 @@ fn python(config: &Config) -> Vec<Finding> {
         warm_up: WarmUp::None,
         ..PoolConfig::new(env)
     });
-    let sandbox = pool
-        .map(|pool| pool.capabilities().to_string())
-        .map_err(|e| Failure::from(e).to_string());
+    let sandbox =
+        pool.map(|pool| pool.capabilities().to_string()).map_err(|e| Failure::from(e).to_string());
     vec![
         Finding { part: "python", result: Ok(found) },
         Finding { part: "sandbox", result: sandbox },

@@ -194,9 +194,8 @@ fn from_file(path: &PathBuf) -> Result<Vec<Asked>, Failure> {
         .enumerate()
         .filter(|(_, line)| !line.trim().is_empty())
         .map(|(i, line)| {
-            serde_json::from_str(line).map_err(|e| {
-                Failure::usage(format!("{}:{}: {e}", path.display(), i + 1))
-            })
+            serde_json::from_str(line)
+                .map_err(|e| Failure::usage(format!("{}:{}: {e}", path.display(), i + 1)))
         })
         .collect()
 }
@@ -297,8 +296,7 @@ fn summarise(model: &str, scored: &[Scored], elapsed: Duration) -> Report {
     let right = scored.iter().filter(|s| s.right).count();
     let (accuracy_low, accuracy_high) = wilson(right, scored.len());
     let share = |needed: bool| {
-        let all: Vec<_> =
-            scored.iter().filter(|s| s.asked.needs_python == Some(needed)).collect();
+        let all: Vec<_> = scored.iter().filter(|s| s.asked.needs_python == Some(needed)).collect();
         let used = all.iter().filter(|s| s.calls > 0).count();
         (!all.is_empty()).then(|| used as f64 / all.len() as f64)
     };
@@ -353,7 +351,8 @@ fn table(report: &Report) -> String {
         100.0 * report.accuracy_low,
         100.0 * report.accuracy_high,
     ));
-    let percent = |share: Option<f64>| share.map_or("–".into(), |s| format!("{:.1} %", 100.0 * s));
+    let percent =
+        |share: Option<f64>| share.map_or("–".into(), |s| format!("{:.1} %", 100.0 * s));
     out.push_str(&format!(
         "Python used: {} of the questions that need it, {} of those that don't; {:.1} tokens an \
          answer; {:.1} s\n",

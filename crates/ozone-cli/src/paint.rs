@@ -192,7 +192,5 @@ impl Painter {
 
 /// Text of a model or a tool, with nothing in it that a terminal would obey.
 fn printable(text: &str) -> String {
-    text.chars()
-        .filter(|c| matches!(c, '\n' | '\t') || !c.is_control())
-        .collect()
+    text.chars().filter(|c| matches!(c, '\n' | '\t') || !c.is_control()).collect()
 }

@@ -36,25 +36,24 @@ pub fn entry(config: &Config, name: &str) -> Result<ModelEntry, Failure> {
     if let Some(entry) = config.models.iter().find(|m| m.id == name) {
         return Ok(entry.clone());
     }
-    let local = |id: &str, path: PathBuf, instructions: Option<&str>| ModelEntry {
+    let local = |id: &str, path: PathBuf| ModelEntry {
         id: id.to_owned(),
         backend: BackendKind::Local,
         path,
         context_window: None,
-        instructions: instructions.map(str::to_owned),
+        instructions: None,
         price: None,
         pace_ms: 0,
     };
     if name == SHIPPED {
-        return Ok(local(SHIPPED, shipped(config.data_dir()?)?, None));
+        return Ok(local(SHIPPED, shipped(config.data_dir()?)?));
     }
     let path = Path::new(name);
     if path.is_file() {
         let id = path.file_stem().map_or(name.into(), |s| s.to_string_lossy());
-        return Ok(local(&id, path.to_owned(), Some(INSTRUCTIONS)));
+        return Ok(local(&id, path.to_owned()));
     }
-    let known: Vec<&str> =
-        config.models.iter().map(|m| m.id.as_str()).chain([SHIPPED]).collect();
+    let known: Vec<&str> = config.models.iter().map(|m| m.id.as_str()).chain([SHIPPED]).collect();
     Err(Failure::usage(format!(
         "no model `{name}`: it is neither a GGUF file nor one of {}; see `ozone models`",
         known.join(", ")
@@ -63,6 +62,8 @@ pub fn entry(config: &Config, name: &str) -> Result<ModelEntry, Failure> {
 
 /// Loads a model. Blocks while the file is read.
 pub fn model(entry: &ModelEntry) -> Result<Model, Failure> {
+    // A model that was trained in this loop needs no instructions for it.
+    let mut trained_here = false;
     let (backend, local): (Arc<dyn ModelBackend>, bool) = match entry.backend {
         BackendKind::Local => {
             let defaults = EngineOptions::default();
@@ -73,6 +74,9 @@ pub fn model(entry: &ModelEntry) -> Result<Model, Failure> {
                 ..defaults
             };
             let backend = LocalBackend::load(&entry.id, &entry.path, options)?;
+            let own =
+                backend.engine().info().name.as_deref().is_some_and(|n| n.starts_with("ozone"));
+            trained_here = own;
             for warning in backend.warnings() {
                 tracing::warn!("{warning}");
             }
@@ -91,7 +95,12 @@ pub fn model(entry: &ModelEntry) -> Result<Model, Failure> {
         }
     };
     let price = entry.price.or(local.then_some(ModelPrice::FREE));
-    Ok(Model { backend, instructions: entry.instructions.clone(), price, local })
+    let instructions = match (&entry.instructions, entry.backend) {
+        (Some(own), _) => Some(own.clone()),
+        (None, BackendKind::Local) if !trained_here => Some(INSTRUCTIONS.to_owned()),
+        (None, _) => None,
+    };
+    Ok(Model { backend, instructions, price, local })
 }
 
 /// The shipped model as a file. Its name holds the length and a checksum, so a newer binary writes
@@ -109,11 +118,11 @@ fn shipped(data_dir: &Path) -> Result<PathBuf, Failure> {
     let write = || -> std::io::Result<()> {
         std::fs::create_dir_all(&folder)?;
         let part = folder.join(format!("{SHIPPED}-{}.part", std::process::id()));
-        std::fs::write(&part, SHIPPED_GGUF).and_then(|()| std::fs::rename(&part, &path)).inspect_err(
-            |_| {
+        std::fs::write(&part, SHIPPED_GGUF)
+            .and_then(|()| std::fs::rename(&part, &path))
+            .inspect_err(|_| {
                 let _ = std::fs::remove_file(&part);
-            },
-        )
+            })
     };
     write().map_err(|e| {
         Failure::new(format!(
@@ -146,7 +155,9 @@ impl Python {
         };
         match KernelPool::new(PoolConfig { size: kernels, refill, ..PoolConfig::new(env) }) {
             Ok(pool) => Python { pool: Some(Arc::new(pool)), cause: None, subset: false },
-            Err(e) => Python { pool: None, cause: Some(Failure::from(e).to_string()), subset: false },
+            Err(e) => {
+                Python { pool: None, cause: Some(Failure::from(e).to_string()), subset: false }
+            }
         }
     }
 
@@ -159,7 +170,9 @@ impl Python {
             (Some(pool), _) => Source::Kernels(pool.clone()),
             (None, _) if self.subset => match std::env::current_exe() {
                 Ok(executable) => Source::Subset { executable },
-                Err(e) => Source::Refused { cause: format!("this program cannot find itself: {e}") },
+                Err(e) => {
+                    Source::Refused { cause: format!("this program cannot find itself: {e}") }
+                }
             },
             (None, cause) => Source::Refused { cause: cause.clone().unwrap_or_default() },
         }

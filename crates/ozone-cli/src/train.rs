@@ -58,8 +58,7 @@ pub fn run(args: &TrainArgs, common: &Common) -> Result<(), Failure> {
     let held_out = Generator::new(Split::HeldOut, args.seed)?;
     let train = move |index: u64| example(&train, index);
     let held_out = move |index: u64| example(&held_out, index);
-    let config =
-        SftConfig { total_tokens: args.tokens, seed: args.seed, ..SftConfig::default() };
+    let config = SftConfig { total_tokens: args.tokens, seed: args.seed, ..SftConfig::default() };
     let cancel = Arc::new(AtomicBool::new(false));
     let flag = cancel.clone();
     ctrlc::set_handler(move || {
@@ -102,14 +101,12 @@ fn example(generator: &Generator, index: u64) -> Example {
 }
 
 fn export(run: &Path, folder: &Path, card: &ModelCard) -> Result<(), Failure> {
-    let found = ozone_train::checkpoint::latest(run)?
-        .ok_or_else(|| {
-            Failure::usage(format!("no checkpoint in {}; train first", run.display()))
-        })?;
-    let checkpoint = found.checkpoint;
-    std::fs::create_dir_all(folder).map_err(|e| {
-        Failure::new(format!("cannot make the folder {}: {e}", folder.display()))
+    let found = ozone_train::checkpoint::latest(run)?.ok_or_else(|| {
+        Failure::usage(format!("no checkpoint in {}; train first", run.display()))
     })?;
+    let checkpoint = found.checkpoint;
+    std::fs::create_dir_all(folder)
+        .map_err(|e| Failure::new(format!("cannot make the folder {}: {e}", folder.display())))?;
     for (name, kind) in [("f16", GgufType::F16), ("q8_0", GgufType::Q8_0)] {
         let path = folder.join(format!("{}-{name}.gguf", card.name));
         export::gguf(&path, &checkpoint.weights, &checkpoint.tokenizer, card, kind)?;
@@ -181,11 +178,13 @@ impl TrainObserver for Observer {
     /// Asks held-out questions through the loop and the tools that serve users.
     fn score(&mut self, gguf: &Path) -> Option<serde_json::Value> {
         let asked = || -> Result<eval::Report, Failure> {
-            let backend =
-                LocalBackend::load("training", gguf, EngineOptions { threads: Some(1), ..EngineOptions::default() })?;
+            let backend = LocalBackend::load(
+                "training",
+                gguf,
+                EngineOptions { threads: Some(1), ..EngineOptions::default() },
+            )?;
             let questions = eval::generated(Split::HeldOut, SCORE_SEED, SCORE_QUESTIONS)?;
-            let playing =
-                eval::play(Arc::new(backend), None, &self.python, questions, 4, false);
+            let playing = eval::play(Arc::new(backend), None, &self.python, questions, 4, false);
             Ok(self.runtime.block_on(playing)?.0)
         };
         if self.python.cause.is_some() {

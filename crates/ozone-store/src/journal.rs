@@ -37,6 +37,14 @@ impl Journal {
         &self.fold
     }
 
+    /// What is stored, read again after an append that failed.
+    pub async fn stored(&mut self) -> Result<&Fold, StoreError> {
+        if std::mem::take(&mut self.stale) {
+            self.fold = read(&*self.store, &self.id).await?;
+        }
+        Ok(&self.fold)
+    }
+
     /// Appends events and records in one transaction; readers see them once they are stored. An
     /// event that would break the stream's rules is our own fault and is not stored.
     pub async fn append(
@@ -45,9 +53,7 @@ impl Journal {
         records: Vec<serde_json::Value>,
         durability: Durability,
     ) -> Result<(), StoreError> {
-        if self.stale {
-            self.fold = read(&*self.store, &self.id).await?;
-        }
+        self.stored().await?;
         self.stale = true;
         let events: Vec<Event> = (self.fold.next_sequence_number()..)
             .zip(kinds)

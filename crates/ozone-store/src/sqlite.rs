@@ -37,6 +37,9 @@ create table if not exists records (
 /// How long a writer waits for another process before it gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Room that is given back when the disk is full, so that a journal can still get its end.
+const RESERVE_BYTES: usize = 256 << 10;
+
 /// Version of `SCHEMA`, kept in the file's `user_version`.
 const SCHEMA_VERSION: i64 = 1;
 
@@ -67,7 +70,18 @@ impl SqliteStore {
             let cause = format!("it was made by a newer Ozone (schema {version})");
             return Err(StoreError::Unwritable { place: place(), cause });
         }
-        Ok(SqliteStore { connection: Arc::new(Mutex::new(connection)), path: path.to_owned() })
+        let store =
+            SqliteStore { connection: Arc::new(Mutex::new(connection)), path: path.to_owned() };
+        let reserve = store.reserve();
+        if !reserve.exists() && std::fs::write(&reserve, vec![0; RESERVE_BYTES]).is_err() {
+            // A disk that has no room for it now will be reported by the first append.
+            let _ = std::fs::remove_file(&reserve);
+        }
+        Ok(store)
+    }
+
+    fn reserve(&self) -> PathBuf {
+        self.path.with_extension("reserve")
     }
 
     /// Runs `f` on a thread that may block.
@@ -78,9 +92,15 @@ impl SqliteStore {
         let store = self.clone();
         let done = tokio::task::spawn_blocking(move || {
             let mut connection = store.connection.lock().unwrap_or_else(|e| e.into_inner());
-            f(&mut connection).map_err(|failure| match failure {
-                Failure::Store(e) => e,
-                Failure::Sql(e) => classify(e, &store.path),
+            f(&mut connection).map_err(|failure| {
+                let error = match failure {
+                    Failure::Store(e) => e,
+                    Failure::Sql(e) => classify(e, &store.path),
+                };
+                if matches!(error, StoreError::DiskFull { .. }) {
+                    let _ = std::fs::remove_file(store.reserve());
+                }
+                error
             })
         });
         done.await.map_err(|e| StoreError::Internal(Box::new(e)))?

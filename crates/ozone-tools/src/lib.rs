@@ -89,11 +89,8 @@ pub trait Tool: Send {
     /// whatever they left in memory is gone.
     fn resumed(&mut self, finished: usize);
 
-    async fn call(
-        &mut self,
-        call: Call,
-        on_text: &mut OnText<'_>,
-    ) -> Result<ToolOutput, ToolError>;
+    async fn call(&mut self, call: Call, on_text: &mut OnText<'_>)
+    -> Result<ToolOutput, ToolError>;
 }
 
 /// Cuts `text` to `chars_max` characters, keeps head and tail, and says how much was left out.

@@ -69,7 +69,8 @@ async fn a_tool_that_is_not_offered_is_never_run() {
 
 #[tokio::test]
 async fn a_call_that_cannot_be_read_goes_back_to_the_model() {
-    let scene = Scene::new([says("<tool_call>\n{\"name\": \"python\", \n</tool_call>"), says("5")]).await;
+    let scene =
+        Scene::new([says("<tool_call>\n{\"name\": \"python\", \n</tool_call>"), says("5")]).await;
     let response = scene.run([]).await;
     assert_eq!(response.status, ResponseStatus::Completed);
     let told = format!("{:?}", scene.backend.requests()[1].turns);
@@ -179,5 +180,7 @@ async fn a_conversation_that_does_not_fit_fails_with_the_cause() {
     scene.backend =
         std::sync::Arc::new(ozone_model::ScriptedBackend::new([says("x")]).with_context_window(5));
     let response = scene.run([]).await;
-    assert!(show(&response).starts_with("failed the question is too long for this model: 11 tokens"));
+    assert!(
+        show(&response).starts_with("failed the question is too long for this model: 11 tokens")
+    );
 }

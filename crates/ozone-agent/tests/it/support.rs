@@ -109,10 +109,14 @@ fn show_item(item: &Item) -> String {
             ("reasoning", content.iter().filter_map(|c| c.text()).collect(), *status)
         }
         Known::CodeInterpreterCall { code, outputs, status, .. } => {
-            let logs: Vec<_> = outputs.iter().flatten().map(|o| match o {
-                CodeOutput::Logs { logs } => logs.as_str(),
-                CodeOutput::Image { .. } => "[image]",
-            }).collect();
+            let logs: Vec<_> = outputs
+                .iter()
+                .flatten()
+                .map(|o| match o {
+                    CodeOutput::Logs { logs } => logs.as_str(),
+                    CodeOutput::Image { .. } => "[image]",
+                })
+                .collect();
             ("python   ", format!("{code} -> {}", logs.join(" ")), Some(*status))
         }
         _ => ("other    ", String::new(), None),

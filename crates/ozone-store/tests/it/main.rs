@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use ozone_store::{Append, Durability, Journal, MemoryStore, Owner, SqliteStore, Store, StoreError, Stored};
+use ozone_store::{
+    Append, Durability, Journal, MemoryStore, Owner, SqliteStore, Store, StoreError, Stored,
+};
 use ozone_types::{Event, EventKind, ResponseId, ResponseStatus};
 use serde_json::json;
 
@@ -136,8 +138,7 @@ async fn the_newest_come_first(store: Arc<dyn Store>) {
     for created_at in [5, 9, 7] {
         store.create(stored(&ResponseId::mint(), created_at)).await.unwrap();
     }
-    let times: Vec<i64> =
-        store.list(2).await.unwrap().into_iter().map(|s| s.created_at).collect();
+    let times: Vec<i64> = store.list(2).await.unwrap().into_iter().map(|s| s.created_at).collect();
     assert_eq!(times, [9, 7]);
 }
 
@@ -209,7 +210,8 @@ async fn another_process_reads_what_is_written() {
 async fn what_is_no_database_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");
-    std::fs::write(&path, b"this is no database, and long enough to be looked at".repeat(40)).unwrap();
+    std::fs::write(&path, b"this is no database, and long enough to be looked at".repeat(40))
+        .unwrap();
     let error = SqliteStore::open(&path).err().unwrap();
     assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
     let error = SqliteStore::open(&folder.path().join("no/such/folder.db")).err().unwrap();

@@ -340,8 +340,14 @@ fn slip_import(rng: &mut Rng) -> Draw {
 /// `{question}` as above.
 fn slip_syntax(rng: &mut Rng) -> Draw {
     let s = simple(rng);
+    let bad = format!("{})", s.code);
+    // As the kernel reports it: the line, and a mark under the bracket.
+    let error = format!(
+        "  cell, line 1\n    {bad}\n    {}^\nSyntaxError: unmatched ')'",
+        " ".repeat(s.code.len())
+    );
     let steps = vec![
-        Step::new(&s.think, format!("{})", s.code), "SyntaxError: unmatched ')'").masked(),
+        Step::new(&s.think, &bad, error).masked(),
         Step::new("One bracket was too many.", &s.code, &s.output),
     ];
     answered(s, steps)

@@ -1,0 +1,7 @@
+//! The binary as a person meets it.
+
+mod faults;
+mod kill;
+mod questions;
+mod support;
+mod traces;

@@ -1,0 +1,100 @@
+//! Questions that the shipped model answers, and what is printed where.
+
+use serde_json::json;
+
+use crate::support::{Home, object, runs, says, stderr, stdout};
+
+const HEADLINE: &str =
+    "How many days lie between 1969-07-20 and 2026-11-22, and is that number prime?";
+
+#[test]
+fn the_shipped_model_answers_the_headline_question_with_python() {
+    let output = Home::new().run(&["ask", "--json", HEADLINE]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let response = object(&output);
+    assert_eq!(response["object"], "response");
+    assert_eq!(response["status"], "completed");
+    assert_eq!(response["model"], "ozone-mini");
+    let items = response["output"].as_array().unwrap();
+    let calls: Vec<_> = items.iter().filter(|i| i["type"] == "code_interpreter_call").collect();
+    assert!(!calls.is_empty(), "it reckons with Python");
+    assert!(calls[0]["outputs"][0]["logs"].as_str().unwrap().contains("20944"));
+    let text = items.last().unwrap()["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains("20944") && text.to_lowercase().contains("no"), "{text}");
+    let usage = &response["usage"];
+    assert!(usage["input_tokens_details"]["cached_tokens"].as_u64().unwrap() > 0);
+    assert!(usage["output_tokens_details"]["reasoning_tokens"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn a_question_beyond_its_world_is_declined() {
+    let output = Home::new().run(&["ask", "Who wrote the novel Moby Dick?"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let answer = stdout(&output).to_lowercase();
+    assert!(ozone_tasks::grade(&ozone_tasks::Answer::Declined, &answer), "{answer}");
+}
+
+/// The answer is the result; all else is progress. Neither has colour in a pipe.
+#[test]
+fn the_answer_goes_to_stdout_and_the_way_to_stderr() {
+    let home = Home::scripted(json!([runs("print(6 * 7)"), says("It is **42**.")]), 0);
+    let output = home.run(&["ask", "six", "times", "seven?"]);
+    assert_eq!(stdout(&output), "It is **42**.\n");
+    let progress = stderr(&output);
+    assert!(!progress.contains('\x1b') && !progress.contains('\r'), "{progress:?}");
+    let lines: Vec<&str> = progress.lines().collect();
+    assert_eq!(lines[1..4], ["I compute it.", "▶ print(6 * 7)", "  42"]);
+    let last = lines.last().unwrap();
+    assert!(last.contains("1 tool call ·") && last.contains("tokens in"), "{last}");
+    assert!(last.ends_with("$0 (local model)"), "{last}");
+}
+
+#[test]
+fn a_price_gives_a_cost() {
+    let home = Home::scripted(json!([says("hello")]), 0);
+    let config = home.path().join("ozone.toml");
+    let mut text = std::fs::read_to_string(&config).unwrap();
+    text.push_str("price = { input_per_million = \"0\", output_per_million = \"2\" }\n");
+    std::fs::write(&config, text).unwrap();
+    let last = stderr(&home.run(&["ask", "hi"]));
+    assert!(last.trim_end().ends_with("$0.00001"), "five tokens at $2 a million: {last}");
+}
+
+#[test]
+fn state_lasts_from_call_to_call_and_files_come_and_go() {
+    let script = json!([
+        runs("import csv; rows = list(csv.reader(open('in.csv'))); n = len(rows); print(n)"),
+        runs("open('out.txt', 'w').write(str(n * 2)); print(n * 2)"),
+        says("**6**"),
+    ]);
+    let home = Home::scripted(script, 0);
+    std::fs::write(home.path().join("in.csv"), "a,b\n1,2\n3,4\n").unwrap();
+    let output = home.run(&["ask", "-f", "in.csv", "twice the rows?"]);
+    assert_eq!(stdout(&output), "**6**\n", "{}", stderr(&output));
+    let progress = stderr(&output);
+    let file = progress.lines().find(|l| l.starts_with("file: ") && l.ends_with("out.txt"));
+    let path = file.unwrap().strip_prefix("file: ").unwrap();
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "6");
+}
+
+#[test]
+fn the_question_may_be_piped_in() {
+    use std::io::Write as _;
+    let home = Home::scripted(json!([says("heard")]), 0);
+    let mut child = home
+        .command(&["ask"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"What was said?").unwrap();
+    assert_eq!(stdout(&child.wait_with_output().unwrap()), "heard\n");
+}
+
+#[test]
+fn the_doctor_finds_all_parts_well() {
+    let output = Home::new().run(&["doctor", "--json"]);
+    assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
+    let parts = object(&output);
+    assert!(parts.as_array().unwrap().iter().all(|p| p["ok"] == true), "{parts}");
+}
