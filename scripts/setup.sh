@@ -17,9 +17,10 @@ command -v g++ >/dev/null || missing+=(g++)
 command -v cmake >/dev/null || missing+=(cmake)
 command -v bwrap >/dev/null || missing+=(bubblewrap)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
-if ! ldconfig -p | grep -q 'libclang-\?[0-9.]*\.so' && [ -z "${LIBCLANG_PATH:-}" ]; then
-    missing+=(libclang1-14)
-fi
+case "$(ldconfig -p)${LIBCLANG_PATH:+ libclang.so}" in
+    *libclang.so* | *libclang-[0-9]*.so*) ;;
+    *) missing+=(libclang1-14) ;;
+esac
 # bindgen needs clang's own headers beside the library.
 if ! compgen -G '/usr/lib/llvm-*/lib/clang/*/include/stdbool.h' >/dev/null &&
     ! compgen -G '/usr/lib/clang/*/include/stdbool.h' >/dev/null; then

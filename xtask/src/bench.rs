@@ -25,7 +25,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let report = json!({
         "engine_small": engine("small", args.repeats)?,
         "engine_big": if args.small { Value::Null } else { engine("600m", args.repeats)? },
-        "python": example(&["--package", "ozone-python", "--example", "latency"], &[])?,
+        "python": python()?,
         "whole_job": whole_job(args.repeats)?,
     });
     println!("{}", serde_json::to_string_pretty(&report)?);
@@ -38,15 +38,29 @@ fn engine(shape: &str, repeats: u32) -> anyhow::Result<Value> {
     example(&package, &[shape, &repeats.to_string()])
 }
 
-/// Runs an example that prints JSON.
+/// The Python tool's waits, in milliseconds.
+fn python() -> anyhow::Result<Value> {
+    let text = output(&["--package", "ozone-python", "--example", "latency"], &[])?;
+    let figures = text.lines().filter_map(|line| {
+        let (name, value) = line.split_once(' ')?;
+        Some((name.to_owned(), json!(value.trim().parse::<f64>().ok()?)))
+    });
+    Ok(Value::Object(figures.collect()))
+}
+
 fn example(package: &[&str], args: &[&str]) -> anyhow::Result<Value> {
+    serde_json::from_str(&output(package, args)?).context("an example printed no JSON")
+}
+
+/// What an example prints.
+fn output(package: &[&str], args: &[&str]) -> anyhow::Result<String> {
     let mut command = Command::new("cargo");
     command.args(["run", "--release", "--quiet"]).args(package).arg("--").args(args);
     let output = command.stderr(Stdio::inherit()).output().context("cargo does not start")?;
     if !output.status.success() {
         bail!("{} failed", package.join(" "));
     }
-    serde_json::from_slice(&output.stdout).context("an example printed no JSON")
+    String::from_utf8(output.stdout).context("an example printed no text")
 }
 
 /// `ozone ask` from the start of its process to its exit. The first run warms the files.

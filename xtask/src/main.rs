@@ -75,9 +75,8 @@ fn rules() -> anyhow::Result<()> {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let manifest = std::fs::read_to_string(folder.join("Cargo.toml"))?;
         for (dependency, allowed) in BOUNDARIES {
-            let named = manifest.lines().any(|l| {
-                l.split(['=', '.', ' ']).next() == Some(dependency)
-            });
+            let named =
+                manifest.lines().any(|l| l.split(['=', '.', ' ']).next() == Some(dependency));
             if named && !allowed.contains(&name.as_str()) {
                 broken.push(format!("{name} must not depend on {dependency}"));
             }

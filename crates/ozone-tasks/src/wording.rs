@@ -238,20 +238,26 @@ fn slip(text: &str, rng: &mut Rng) -> String {
     words.join(" ")
 }
 
+/// The spans in one string. Doubled and stray spaces of the template go; slots stay as they are.
 fn join(spans: &[Span]) -> String {
     let mut out = String::new();
     for span in spans {
-        let (Span::Text(t) | Span::Slot(t)) = span;
-        out.push_str(t);
-    }
-    let mut tidy = String::with_capacity(out.len());
-    for c in out.chars() {
-        if c == ' ' && (tidy.is_empty() || tidy.ends_with([' ', '\n'])) {
-            continue;
+        match span {
+            Span::Slot(text) => out.push_str(text),
+            Span::Text(text) => {
+                for c in text.chars() {
+                    let doubled = c == ' ' && (out.is_empty() || out.ends_with([' ', '\n']));
+                    if matches!(c, ',' | '?') && out.ends_with(' ') {
+                        out.pop();
+                    }
+                    if !doubled {
+                        out.push(c);
+                    }
+                }
+            }
         }
-        tidy.push(c);
     }
-    tidy.trim().replace(" ,", ",").replace(" ?", "?")
+    out.trim().to_owned()
 }
 
 fn expand(parts: &[Part], draw: &Draw, rng: &mut Rng, into: &mut Vec<Span>) {

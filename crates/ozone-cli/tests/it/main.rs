@@ -2,6 +2,7 @@
 
 mod faults;
 mod kill;
+mod parity;
 mod questions;
 mod support;
 mod traces;

@@ -7,13 +7,14 @@ mod world;
 
 use crate::Kind;
 
-/// What people ask most: drawn so many times as often as their weights say.
+/// How many times more often than its weight says a common kind is drawn.
 const COMMON_FACTOR: u32 = 4;
 /// Small talk and questions beyond the model's world are few kinds of many forms.
 const TALK_FACTOR: u32 = 3;
 
+/// What people ask most.
 #[rustfmt::skip]
-const COMMON: &[&str] = &[
+pub const COMMON: &[&str] = &[
     "arithmetic/add", "arithmetic/subtract", "arithmetic/product", "arithmetic/divide",
     "arithmetic/divmod", "arithmetic/remainder", "arithmetic/sum", "arithmetic/power",
     "arithmetic/square", "arithmetic/sqrt", "arithmetic/expression", "arithmetic/worded",

@@ -26,3 +26,26 @@ fn a_question_depends_on_its_seed_and_index_alone() {
         assert_eq!(a.question(index).text, b.question(index).text);
     }
 }
+
+/// Each name that is drawn more often is a kind.
+#[test]
+fn common_kinds_exist() {
+    let kinds = ozone_tasks::families::all();
+    for name in ozone_tasks::families::COMMON {
+        assert!(kinds.iter().any(|k| k.name == *name), "{name}");
+    }
+}
+
+/// The held-out wordings are sentences of their own: no more than a few of the shortest coincide.
+#[test]
+fn held_out_questions_are_not_those_of_the_training() {
+    let plain = |text: &str| -> String {
+        text.to_lowercase().chars().filter(|c| c.is_alphabetic() || *c == ' ').collect()
+    };
+    let train = Generator::new(Split::Train, 11).unwrap();
+    let held_out = Generator::new(Split::HeldOut, 11).unwrap();
+    let known: std::collections::HashSet<String> =
+        (0..20_000).map(|i| plain(&train.question(i).text)).collect();
+    let same = (0..2_000).filter(|i| known.contains(&plain(&held_out.question(*i).text))).count();
+    assert!(same < 100, "{same} of 2000 held-out questions read like training questions");
+}

@@ -1,0 +1,162 @@
+//! The wire as clients see it.
+
+use ozone_types::item::Known;
+use ozone_types::{
+    Content, Event, EventKind, Fold, FoldError, Item, ItemId, ItemStatus, ResponseId, Role, Text,
+    Usage,
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn message(id: &ItemId, text: &str, status: ItemStatus) -> Item {
+    let parts = if text.is_empty() { vec![] } else { vec![Content::output_text(text)] };
+    Known::Message {
+        id: Some(id.clone()),
+        status: Some(status),
+        role: Role::Assistant,
+        content: Text::Parts(parts),
+    }
+    .into()
+}
+
+fn response(status: &str, output: &[Item], usage: Value) -> Box<ozone_types::Response> {
+    Box::new(
+        serde_json::from_value(json!({
+            "id": "resp_1", "object": "response", "created_at": 1, "completed_at": null,
+            "status": status, "background": false, "error": null, "incomplete_details": null,
+            "instructions": null, "max_output_tokens": null, "max_tool_calls": null, "model": "m",
+            "output": output, "parallel_tool_calls": true, "previous_response_id": null,
+            "reasoning": {"effort": "high", "summary": null}, "service_tier": "default",
+            "store": true, "temperature": 0.7, "top_p": 1.0, "presence_penalty": 0.0,
+            "frequency_penalty": 0.0, "top_logprobs": 0, "text": {"format": {"type": "text"}},
+            "tool_choice": "auto", "tools": [], "truncation": "disabled", "metadata": {},
+            "usage": usage
+        }))
+        .unwrap(),
+    )
+}
+
+/// A sound stream of one message that came in these deltas.
+fn stream(deltas: &[String]) -> Vec<EventKind> {
+    let (id, text) = (ItemId::message(), deltas.concat());
+    let done = message(&id, &text, ItemStatus::Completed);
+    let usage = serde_json::to_value(Usage::of_sample(3, 1, 2, 0)).unwrap();
+    let mut kinds = vec![
+        EventKind::Created { response: response("in_progress", &[], Value::Null) },
+        EventKind::OutputItemAdded {
+            output_index: 0,
+            item: message(&id, "", ItemStatus::InProgress),
+        },
+        EventKind::ContentPartAdded {
+            item_id: id.clone(),
+            output_index: 0,
+            content_index: 0,
+            part: Content::output_text(""),
+        },
+    ];
+    kinds.extend(deltas.iter().map(|delta| EventKind::OutputTextDelta {
+        item_id: id.clone(),
+        output_index: 0,
+        content_index: 0,
+        delta: delta.clone(),
+        logprobs: vec![],
+    }));
+    kinds.extend([
+        EventKind::OutputTextDone {
+            item_id: id.clone(),
+            output_index: 0,
+            content_index: 0,
+            text: text.clone(),
+            logprobs: vec![],
+        },
+        EventKind::ContentPartDone {
+            item_id: id,
+            output_index: 0,
+            content_index: 0,
+            part: Content::output_text(&text),
+        },
+        EventKind::OutputItemDone { output_index: 0, item: done.clone() },
+        EventKind::Completed { response: response("completed", &[done], usage) },
+    ]);
+    kinds
+}
+
+fn numbered(kinds: Vec<EventKind>) -> Vec<Event> {
+    (0..).zip(kinds).map(|(sequence_number, kind)| Event { kind, sequence_number }).collect()
+}
+
+proptest! {
+    /// S8: what a reader rebuilds is the final object; each event survives its JSON.
+    #[test]
+    fn a_sound_stream_folds_to_its_response(deltas in prop::collection::vec(".{1,8}", 1..12)) {
+        let events = numbered(stream(&deltas));
+        for event in &events {
+            let text = serde_json::to_string(event).unwrap();
+            prop_assert_eq!(&serde_json::from_str::<Event>(&text).unwrap(), event);
+        }
+        let fold = Fold::of(&events).unwrap();
+        prop_assert_eq!(fold.finished().unwrap().output_text(), deltas.concat());
+    }
+}
+
+#[test]
+fn an_event_names_its_type_and_number() {
+    let kind = EventKind::CodeInterpreterCallInterpreting {
+        item_id: serde_json::from_value(json!("ci_1")).unwrap(),
+        output_index: 2,
+    };
+    assert_eq!(
+        serde_json::to_value(Event { kind, sequence_number: 9 }).unwrap(),
+        json!({
+            "type": "response.code_interpreter_call.interpreting",
+            "item_id": "ci_1", "output_index": 2, "sequence_number": 9
+        })
+    );
+}
+
+#[test]
+fn a_stream_that_breaks_a_rule_is_refused_by_its_name() {
+    let deltas = ["one ".to_owned(), "two".to_owned()];
+    let broken = |change: fn(&mut Vec<EventKind>)| {
+        let mut kinds = stream(&deltas);
+        change(&mut kinds);
+        Fold::of(&numbered(kinds)).unwrap_err()
+    };
+    assert!(matches!(broken(|k| drop(k.remove(0))), FoldError::First(_)));
+    assert!(matches!(broken(|k| drop(k.remove(1))), FoldError::NotOpen(_)));
+    assert!(matches!(broken(|k| drop(k.remove(3))), FoldError::Deltas(_)));
+    assert!(matches!(broken(|k| drop(k.remove(7))), FoldError::FinalOutput));
+    assert!(matches!(broken(|k| k.push(k[3].clone())), FoldError::AfterEnd(_)));
+    let mut events = numbered(stream(&deltas));
+    events[4].sequence_number = 7;
+    assert_eq!(Fold::of(&events), Err(FoldError::Sequence { expected: 4, found: 7 }));
+}
+
+/// What a client sent is what it gets back, also where Ozone does not know the kind.
+#[test]
+fn unknown_items_are_kept_as_they_came() {
+    let sent = json!({"type": "web_search_call", "id": "ws_1", "action": {"type": "search"}});
+    let item: Item = serde_json::from_value(sent.clone()).unwrap();
+    assert!(matches!(item, Item::Other(_)));
+    assert_eq!(item.id(), Some("ws_1"));
+    assert_eq!(serde_json::to_value(item).unwrap(), sent);
+}
+
+#[test]
+fn ids_are_minted_in_order_and_parsed_strictly() {
+    let (a, b) = (ResponseId::mint(), ResponseId::mint());
+    assert!(a < b || a.as_str()[..20] == b.as_str()[..20]);
+    assert_eq!(a.as_str().parse::<ResponseId>().unwrap(), a);
+    for bad in ["", "resp_", "msg_1", "resp_../../etc", "resp_a b"] {
+        assert!(bad.parse::<ResponseId>().is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn usage_adds_up() {
+    let mut usage = Usage::of_sample(10, 4, 5, 2);
+    usage += Usage::of_sample(20, 99, 7, 99);
+    assert_eq!((usage.input_tokens, usage.output_tokens, usage.total_tokens), (30, 12, 42));
+    assert_eq!(usage.input_tokens_details.cached_tokens, 24, "cached is part of the input");
+    assert_eq!(usage.output_tokens_details.reasoning_tokens, 9);
+}
