@@ -139,7 +139,9 @@ impl Wordings {
         expand(&wordings[pick], draw, rng, &mut spans);
         self.surround(kind, &mut spans, rng);
         people(&mut spans, rng);
-        join(&spans)
+        let text = join(&spans);
+        // Noise may lose its only sign; nobody can send nothing.
+        if text.is_empty() { "?".to_owned() } else { text }
     }
 
     fn surround(&self, kind: &Kind, spans: &mut Vec<Span>, rng: &mut Rng) {
