@@ -162,7 +162,6 @@ impl Run {
             );
             state.turns.push(sampled.turn());
             match turn {
-                Turn::Sampling => {}
                 Turn::Finished(outcome) => return Ok(outcome),
                 Turn::RunningTools { calls } => {
                     for (index, decided) in calls.iter().enumerate() {

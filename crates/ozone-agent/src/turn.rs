@@ -9,10 +9,9 @@ use ozone_types::{IncompleteReason, ResponseError};
 use crate::record::CallProblem;
 use crate::request::Limits;
 
-/// Where a response is. Plain data.
+/// What follows a sample. Plain data.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Turn {
-    Sampling,
     RunningTools { calls: Vec<Decided> },
     Finished(Outcome),
 }
