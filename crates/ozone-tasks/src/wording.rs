@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Draw, Kind, Rng};
+use crate::{Draw, Kind, Rng, surface};
 
 /// Which wordings a question is built from. The two share no sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,6 +177,26 @@ impl Wordings {
             let pick = rng.below(self.closers.len() as u64) as usize;
             expand(&self.closers[pick], &none, rng, spans);
         }
+        if self.split == Split::Train {
+            gibber(spans, rng);
+        }
+    }
+}
+
+/// Words that say nothing, before or behind a few of the training questions: what people put around
+/// a question has no end, so the model learns to pass over words that it does not know.
+fn gibber(spans: &mut Vec<Span>, rng: &mut Rng) {
+    let words = |rng: &mut Rng| {
+        let words: Vec<String> = (0..rng.int(1, 5)).map(|_| surface::nonsense(rng)).collect();
+        words.join(" ")
+    };
+    match rng.below(100) {
+        0..=5 => {
+            let end = *rng.pick(&[",", ":", ".", "!", " -", "?"]);
+            spans.insert(0, Span::Text(format!("{}{end} ", words(rng))));
+        }
+        6..=8 => spans.push(Span::Text(format!(" {}.", words(rng)))),
+        _ => {}
     }
 }
 

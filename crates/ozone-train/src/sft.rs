@@ -56,7 +56,7 @@ impl Default for SftConfig {
             seed: 1,
             total_tokens: 30_000_000,
             warmup_tokens: 200_000,
-            decay_share: 0.25,
+            decay_share: 0.6,
             batch_tokens: 4096,
             window_examples: 1536,
             tokenizer_examples: 20_000,
@@ -65,7 +65,7 @@ impl Default for SftConfig {
             log_every_steps: 20,
             held_out_every_tokens: 500_000,
             held_out_examples: 256,
-            score_every_tokens: 2_000_000,
+            score_every_tokens: 5_000_000,
         }
     }
 }
