@@ -70,14 +70,12 @@ impl Journal {
 
     /// A reader that starts at sequence number `from` and follows until the last event.
     pub fn lines(&self, from: u64) -> Lines {
-        Lines {
-            store: self.store.clone(),
-            id: self.id.clone(),
-            next: from,
-            ready: vec![].into_iter(),
-            ended: false,
-            written: self.written.subscribe(),
-        }
+        self.reader().lines(from)
+    }
+
+    /// Makes readers, also after the journal was moved into its run.
+    pub fn reader(&self) -> Reader {
+        Reader { store: self.store.clone(), id: self.id.clone(), written: self.written.subscribe() }
     }
 
     pub async fn records(&self) -> Result<Vec<serde_json::Value>, StoreError> {
@@ -100,6 +98,38 @@ async fn read(store: &dyn Store, id: &ResponseId) -> Result<Fold, StoreError> {
 
 fn broken(e: FoldError) -> StoreError {
     StoreError::Internal(Box::new(e))
+}
+
+/// Makes readers of one journal.
+#[derive(Clone)]
+pub struct Reader {
+    store: Arc<dyn Store>,
+    id: ResponseId,
+    written: watch::Receiver<u64>,
+}
+
+impl Reader {
+    /// For a journal that nobody writes any more: its lines end where it ends.
+    pub fn of_stored(store: Arc<dyn Store>, id: ResponseId) -> Self {
+        Reader { store, id, written: watch::Sender::new(0).subscribe() }
+    }
+
+    /// A reader that starts at sequence number `from` and follows until the last event.
+    pub fn lines(&self, from: u64) -> Lines {
+        Lines {
+            store: self.store.clone(),
+            id: self.id.clone(),
+            next: from,
+            ready: vec![].into_iter(),
+            ended: false,
+            written: self.written.clone(),
+        }
+    }
+
+    /// What was journaled so far.
+    pub async fn fold(&self) -> Result<Fold, StoreError> {
+        read(&*self.store, &self.id).await
+    }
 }
 
 /// A reader of one journal. It ends after the last event, or when the writer is gone.

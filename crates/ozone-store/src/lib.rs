@@ -5,6 +5,7 @@
 //! read from here. Alone in knowing SQL.
 
 mod journal;
+mod library;
 mod memory;
 mod sqlite;
 
@@ -12,7 +13,8 @@ use async_trait::async_trait;
 use ozone_types::{Event, ResponseId, ResponseStatus};
 use serde::{Deserialize, Serialize};
 
-pub use journal::{Journal, Lines};
+pub use journal::{Journal, Lines, Reader};
+pub use library::{Change, Document, Library, Order, Page, Unfinished};
 pub use memory::MemoryStore;
 pub use sqlite::SqliteStore;
 

@@ -1,16 +1,57 @@
 //! The store of tests and of runs that shall leave nothing behind.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use ozone_types::{Event, ResponseId};
 
-use crate::{Append, Durability, IsAlive, Owner, Store, StoreError, Stored};
+use crate::{
+    Append, Change, Document, Durability, IsAlive, Library, Order, Owner, Page, Store, StoreError,
+    Stored, Unfinished,
+};
 
 #[derive(Default)]
 pub struct MemoryStore {
     rows: Mutex<BTreeMap<ResponseId, Row>>,
+    shelf: Mutex<Shelf>,
+}
+
+/// Documents in the order in which they were added, and the bytes of files.
+#[derive(Default)]
+struct Shelf {
+    documents: Vec<Document>,
+    bytes: HashMap<String, Vec<u8>>,
+}
+
+impl Shelf {
+    fn change(&mut self, change: Change) {
+        match change {
+            Change::Put(new) => {
+                let same = |d: &&mut Document| is(d, &new.kind, &new.tenant, &new.id);
+                match self.documents.iter_mut().find(same) {
+                    Some(old) => *old = new,
+                    None => self.documents.push(new),
+                }
+            }
+            Change::Delete { kind, tenant, id } => {
+                self.documents.retain(|d| !is(d, &kind, &tenant, &id));
+            }
+            Change::DeleteChildren { kind, tenant, parent } => self
+                .documents
+                .retain(|d| !(d.kind == kind && d.tenant == tenant && d.parent == parent)),
+            Change::PutBytes { id, bytes } => {
+                self.bytes.insert(id, bytes);
+            }
+            Change::DeleteBytes { id } => {
+                self.bytes.remove(&id);
+            }
+        }
+    }
+}
+
+fn is(document: &Document, kind: &str, tenant: &str, id: &str) -> bool {
+    document.kind == kind && document.tenant == tenant && document.id == id
 }
 
 struct Row {
@@ -28,6 +69,10 @@ impl MemoryStore {
     ) -> Result<T, StoreError> {
         let mut rows = self.rows.lock().unwrap_or_else(|e| e.into_inner());
         f(rows.get_mut(id).ok_or_else(|| StoreError::NotFound(id.clone()))?)
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(|e| e.into_inner())
     }
 }
 
@@ -100,5 +145,73 @@ impl Store for MemoryStore {
             row.owner = Some(owner);
             Ok(())
         })
+    }
+}
+
+#[async_trait]
+impl Library for MemoryStore {
+    async fn apply(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        let mut shelf = self.shelf();
+        changes.into_iter().for_each(|change| shelf.change(change));
+        Ok(())
+    }
+
+    async fn document(
+        &self,
+        kind: &str,
+        tenant: &str,
+        id: &str,
+    ) -> Result<Option<Document>, StoreError> {
+        Ok(self.shelf().documents.iter().find(|d| is(d, kind, tenant, id)).cloned())
+    }
+
+    async fn documents(
+        &self,
+        kind: &str,
+        tenant: &str,
+        page: &Page,
+    ) -> Result<Vec<Document>, StoreError> {
+        let shelf = self.shelf();
+        let mut all: Vec<&Document> =
+            shelf.documents.iter().filter(|d| d.kind == kind && d.tenant == tenant).collect();
+        if page.order == Order::Descending {
+            all.reverse();
+        }
+        let start = match &page.after {
+            None => 0,
+            Some(after) => all.iter().position(|d| d.id == *after).map_or(all.len(), |at| at + 1),
+        };
+        let belongs = |d: &&&Document| page.parent.as_ref().is_none_or(|p| d.parent == *p);
+        Ok(all[start..].iter().filter(belongs).take(page.limit).map(|d| (*d).clone()).collect())
+    }
+
+    async fn all_documents(&self, kind: &str) -> Result<Vec<Document>, StoreError> {
+        Ok(self.shelf().documents.iter().filter(|d| d.kind == kind).cloned().collect())
+    }
+
+    async fn bytes(&self, id: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.shelf().bytes.get(id).cloned())
+    }
+
+    async fn last_event(&self, id: &ResponseId) -> Result<Option<Event>, StoreError> {
+        self.with(id, |row| Ok(row.events.last().cloned()))
+    }
+
+    async fn unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
+        let rows = self.rows.lock().unwrap_or_else(|e| e.into_inner());
+        let mut all: Vec<Unfinished> = rows
+            .values()
+            .filter(|row| !row.stored.status.is_terminal())
+            .map(|row| Unfinished { stored: row.stored.clone(), owner: row.owner.clone() })
+            .collect();
+        all.sort_by(|a, b| {
+            (a.stored.created_at, &a.stored.id).cmp(&(b.stored.created_at, &b.stored.id))
+        });
+        Ok(all)
+    }
+
+    async fn delete(&self, id: &ResponseId) -> Result<(), StoreError> {
+        let mut rows = self.rows.lock().unwrap_or_else(|e| e.into_inner());
+        rows.remove(id).map(drop).ok_or_else(|| StoreError::NotFound(id.clone()))
     }
 }

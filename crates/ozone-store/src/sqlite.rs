@@ -8,7 +8,10 @@ use async_trait::async_trait;
 use ozone_types::{Event, ResponseId, ResponseStatus};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
 
-use crate::{Append, Durability, IsAlive, Owner, Store, StoreError, Stored};
+use crate::{
+    Append, Change, Document, Durability, IsAlive, Library, Order, Owner, Page, Store, StoreError,
+    Stored, Unfinished,
+};
 
 const SCHEMA: &str = "
 create table if not exists responses (
@@ -34,14 +37,34 @@ create table if not exists records (
 ) without rowid;
 ";
 
+/// What version 2 adds: documents and bytes, and an index over what has not ended.
+const SCHEMA_2: &str = "
+create table if not exists documents (
+    number integer primary key autoincrement,
+    kind text not null,
+    tenant text not null,
+    id text not null,
+    parent text not null,
+    body text not null,
+    unique (kind, tenant, id)
+);
+create index if not exists documents_by_parent on documents (kind, tenant, parent, number);
+create table if not exists bytes (
+    id text primary key,
+    body blob not null
+);
+create index if not exists responses_unfinished on responses (created_at)
+    where status in ('\"queued\"', '\"in_progress\"');
+";
+
 /// How long a writer waits for another process before it gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Room that is given back when the disk is full, so that a journal can still get its end.
 const RESERVE_BYTES: usize = 256 << 10;
 
-/// Version of `SCHEMA`, kept in the file's `user_version`.
-const SCHEMA_VERSION: i64 = 1;
+/// Version of the schema, kept in the file's `user_version`.
+const SCHEMA_VERSION: i64 = 2;
 
 #[derive(Clone)]
 pub struct SqliteStore {
@@ -59,8 +82,9 @@ impl SqliteStore {
             connection.pragma_update(None, "journal_mode", "wal")?;
             connection.pragma_update(None, "synchronous", "normal")?;
             let version = connection.query_row("pragma user_version", [], |row| row.get(0))?;
-            if version == 0 {
+            if version < SCHEMA_VERSION {
                 connection.execute_batch(SCHEMA)?;
+                connection.execute_batch(SCHEMA_2)?;
                 connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
             }
             Ok((connection, version))
@@ -330,4 +354,174 @@ fn write(connection: &mut Connection, id: ResponseId, append: Append) -> Result<
         )?;
     }
     Ok(tx.commit()?)
+}
+
+const DOCUMENT: &str = "kind, tenant, id, parent, body";
+
+type RawDocument = (String, String, String, String, String);
+
+fn raw_document(row: &rusqlite::Row<'_>) -> rusqlite::Result<RawDocument> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+}
+
+fn document((kind, tenant, id, parent, body): RawDocument) -> Result<Document, Failure> {
+    Ok(Document { kind, tenant, id, parent, body: serde_json::from_str(&body)? })
+}
+
+fn change(tx: &rusqlite::Transaction<'_>, change: Change) -> Result<(), Failure> {
+    match change {
+        Change::Put(new) => {
+            let body = serde_json::to_string(&new.body)?;
+            tx.prepare_cached(
+                "insert into documents (kind, tenant, id, parent, body) values (?1, ?2, ?3, ?4, ?5)
+                 on conflict (kind, tenant, id)
+                 do update set parent = excluded.parent, body = excluded.body",
+            )?
+            .execute(params![new.kind, new.tenant, new.id, new.parent, body])?
+        }
+        Change::Delete { kind, tenant, id } => tx
+            .prepare_cached("delete from documents where kind = ?1 and tenant = ?2 and id = ?3")?
+            .execute(params![kind, tenant, id])?,
+        Change::DeleteChildren { kind, tenant, parent } => tx
+            .prepare_cached(
+                "delete from documents where kind = ?1 and tenant = ?2 and parent = ?3",
+            )?
+            .execute(params![kind, tenant, parent])?,
+        Change::PutBytes { id, bytes } => tx
+            .prepare_cached("insert or replace into bytes (id, body) values (?1, ?2)")?
+            .execute(params![id, bytes])?,
+        Change::DeleteBytes { id } => {
+            tx.prepare_cached("delete from bytes where id = ?1")?.execute(params![id])?
+        }
+    };
+    Ok(())
+}
+
+#[async_trait]
+impl Library for SqliteStore {
+    async fn apply(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        self.with(move |connection| {
+            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            for one in changes {
+                change(&tx, one)?;
+            }
+            Ok(tx.commit()?)
+        })
+        .await
+    }
+
+    async fn document(
+        &self,
+        kind: &str,
+        tenant: &str,
+        id: &str,
+    ) -> Result<Option<Document>, StoreError> {
+        let (kind, tenant, id) = (kind.to_owned(), tenant.to_owned(), id.to_owned());
+        self.with(move |connection| {
+            let sql = format!(
+                "select {DOCUMENT} from documents where kind = ?1 and tenant = ?2 and id = ?3"
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            let row = statement.query_row(params![kind, tenant, id], raw_document).optional()?;
+            row.map(document).transpose()
+        })
+        .await
+    }
+
+    async fn documents(
+        &self,
+        kind: &str,
+        tenant: &str,
+        page: &Page,
+    ) -> Result<Vec<Document>, StoreError> {
+        let (kind, tenant, page) = (kind.to_owned(), tenant.to_owned(), page.clone());
+        self.with(move |connection| {
+            let (beyond, direction) = match page.order {
+                Order::Ascending => (">", "asc"),
+                Order::Descending => ("<", "desc"),
+            };
+            let sql = format!(
+                "select {DOCUMENT} from documents where kind = ?1 and tenant = ?2
+                 and (?3 is null or parent = ?3)
+                 and (?4 is null or number {beyond} (
+                     select number from documents where kind = ?1 and tenant = ?2 and id = ?4))
+                 order by number {direction} limit ?5"
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement.query_map(
+                params![kind, tenant, page.parent, page.after, page.limit as i64],
+                raw_document,
+            )?;
+            rows.map(|row| document(row?)).collect()
+        })
+        .await
+    }
+
+    async fn all_documents(&self, kind: &str) -> Result<Vec<Document>, StoreError> {
+        let kind = kind.to_owned();
+        self.with(move |connection| {
+            let sql = format!("select {DOCUMENT} from documents where kind = ?1 order by number");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement.query_map([kind], raw_document)?;
+            rows.map(|row| document(row?)).collect()
+        })
+        .await
+    }
+
+    async fn bytes(&self, id: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let id = id.to_owned();
+        self.with(move |connection| {
+            let sql = "select body from bytes where id = ?1";
+            Ok(connection.query_row(sql, [id], |row| row.get(0)).optional()?)
+        })
+        .await
+    }
+
+    async fn last_event(&self, id: &ResponseId) -> Result<Option<Event>, StoreError> {
+        let id = id.clone();
+        self.with(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "select body from events where response_id = ?1
+                 order by sequence_number desc limit 1",
+            )?;
+            let body: Option<String> =
+                statement.query_row([id.as_str()], |row| row.get(0)).optional()?;
+            Ok(body.map(|body| serde_json::from_str(&body)).transpose()?)
+        })
+        .await
+    }
+
+    async fn unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
+        self.with(move |connection| {
+            let sql = format!(
+                "select {COLUMNS}, owner from responses
+                 where status in ('\"queued\"', '\"in_progress\"') order by created_at, id"
+            );
+            let mut statement = connection.prepare(&sql)?;
+            let rows =
+                statement.query_map([], |row| Ok((raw(row)?, row.get::<_, Option<String>>(5)?)))?;
+            rows.map(|row| {
+                let (row, owner) = row?;
+                let owner = owner.map(|process| Owner { process });
+                Ok(Unfinished { stored: stored(row)?, owner })
+            })
+            .collect()
+        })
+        .await
+    }
+
+    async fn delete(&self, id: &ResponseId) -> Result<(), StoreError> {
+        let id = id.clone();
+        self.with(move |connection| {
+            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let gone = tx.execute("delete from responses where id = ?1", [id.as_str()])?;
+            if gone == 0 {
+                return Err(Failure::Store(StoreError::NotFound(id)));
+            }
+            tx.execute("delete from events where response_id = ?1", [id.as_str()])?;
+            tx.execute("delete from records where response_id = ?1", [id.as_str()])?;
+            Ok(tx.commit()?)
+        })
+        .await
+    }
 }

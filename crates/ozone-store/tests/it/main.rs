@@ -1,9 +1,11 @@
 //! One suite for both stores.
 
+mod library;
+
 use std::sync::Arc;
 
 use ozone_store::{
-    Append, Durability, Journal, MemoryStore, Owner, SqliteStore, Store, StoreError, Stored,
+    Append, Durability, Journal, MemoryStore, Owner, Reader, SqliteStore, Store, StoreError, Stored,
 };
 use ozone_types::{Event, EventKind, ResponseId, ResponseStatus};
 use serde_json::json;
@@ -32,6 +34,7 @@ on_both! {
     a_live_owner_keeps_others_out
     a_reader_follows_until_the_end
     a_reader_ends_when_the_writer_is_gone
+    a_stored_journal_is_read_to_its_end
     a_journal_refuses_what_breaks_the_rules
 }
 
@@ -45,7 +48,7 @@ fn stored(id: &ResponseId, created_at: i64) -> Stored {
     }
 }
 
-async fn new(store: &dyn Store) -> ResponseId {
+async fn new<S: Store + ?Sized>(store: &S) -> ResponseId {
     let id = ResponseId::mint();
     store.create(stored(&id, 1)).await.unwrap();
     id
@@ -80,7 +83,11 @@ fn numbered(from: u64, kinds: Vec<EventKind>) -> Append {
     Append { events: events.collect(), records: vec![] }
 }
 
-async fn append(store: &dyn Store, id: &ResponseId, append: Append) -> Result<(), StoreError> {
+async fn append<S: Store + ?Sized>(
+    store: &S,
+    id: &ResponseId,
+    append: Append,
+) -> Result<(), StoreError> {
     store.append(id, append, Durability::Power).await
 }
 
@@ -177,6 +184,16 @@ async fn a_reader_ends_when_the_writer_is_gone(store: Arc<dyn Store>) {
     drop(journal);
     assert!(lines.next().await.unwrap().is_some());
     assert!(lines.next().await.unwrap().is_none());
+}
+
+async fn a_stored_journal_is_read_to_its_end(store: Arc<dyn Store>) {
+    let id = new(&*store).await;
+    append(&*store, &id, numbered(0, vec![created(&id), completed(&id)])).await.unwrap();
+    let reader = Reader::of_stored(store, id);
+    let mut lines = reader.lines(1);
+    assert_eq!(lines.next().await.unwrap().unwrap().sequence_number, 1);
+    assert!(lines.next().await.unwrap().is_none());
+    assert!(reader.fold().await.unwrap().finished().is_some());
 }
 
 async fn a_journal_refuses_what_breaks_the_rules(store: Arc<dyn Store>) {
