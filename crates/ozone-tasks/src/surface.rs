@@ -22,7 +22,7 @@ pub fn thousands(n: i64) -> String {
     if n < 0 { format!("-{out}") } else { out }
 }
 
-const SMALL: [&str; 21] = [
+const ONES: [&str; 20] = [
     "zero",
     "one",
     "two",
@@ -43,15 +43,25 @@ const SMALL: [&str; 21] = [
     "seventeen",
     "eighteen",
     "nineteen",
-    "twenty",
 ];
+const TENS: [&str; 10] =
+    ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+
+/// `42` as `forty-two`, for 0 to 999.
+pub fn spoken(n: i64) -> String {
+    let n = n.unsigned_abs() as usize % 1000;
+    match n {
+        0..=19 => ONES[n].to_owned(),
+        20..=99 if n.is_multiple_of(10) => TENS[n / 10].to_owned(),
+        20..=99 => format!("{}-{}", TENS[n / 10], ONES[n % 10]),
+        _ if n.is_multiple_of(100) => format!("{} hundred", ONES[n / 100]),
+        _ => format!("{} hundred and {}", ONES[n / 100], spoken((n % 100) as i64)),
+    }
+}
 
 /// A count in a story: figures, or the word for it when it is small.
 pub fn count(n: i64, rng: &mut Rng) -> String {
-    match usize::try_from(n) {
-        Ok(i) if i < SMALL.len() && rng.chance(0.25) => SMALL[i].to_owned(),
-        _ => integer(n, rng),
-    }
+    if (0..=20).contains(&n) && rng.chance(0.25) { spoken(n) } else { integer(n, rng) }
 }
 
 pub const MONTHS: [&str; 12] = [

@@ -131,6 +131,14 @@ impl Wordings {
         self.of_kind.values().map(Vec::len).sum()
     }
 
+    /// Kinds of which a line stands in `other` as well.
+    pub fn shared_with(&self, other: &Wordings) -> Vec<&str> {
+        let shares = |(kind, lines): &(&String, &Vec<Vec<Part>>)| {
+            other.of_kind.get(*kind).is_some_and(|others| lines.iter().any(|l| others.contains(l)))
+        };
+        self.of_kind.iter().filter(shares).map(|(kind, _)| kind.as_str()).collect()
+    }
+
     /// One sentence for `draw`, with the habits of people around it.
     pub fn write(&self, kind: &Kind, draw: &Draw, rng: &mut Rng) -> String {
         let wordings = self.of_kind.get(kind.name).expect("`check` saw that each kind has one");

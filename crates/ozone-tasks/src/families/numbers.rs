@@ -114,7 +114,7 @@ fn show(n: &str, rng: &mut Rng) -> String {
         };
     }
     match n.parse::<i64>() {
-        Ok(i) if i < 1000 && rng.chance(if i <= 20 { 0.10 } else { 0.05 }) => spoken(i),
+        Ok(i) if i < 1000 && rng.chance(if i <= 20 { 0.10 } else { 0.05 }) => surface::spoken(i),
         Ok(i) => surface::integer(i, rng),
         Err(_) => n.to_owned(),
     }
@@ -123,43 +123,6 @@ fn show(n: &str, rng: &mut Rng) -> String {
 /// A number in figures, with separators at times.
 fn figures(n: &str, rng: &mut Rng) -> String {
     n.parse::<i64>().map_or_else(|_| n.to_owned(), |i| surface::integer(i, rng))
-}
-
-const ONES: [&str; 20] = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-];
-const TENS: [&str; 10] =
-    ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
-
-/// `42` as `forty-two`, for 0 to 999.
-fn spoken(n: i64) -> String {
-    let n = n.unsigned_abs() as usize % 1000;
-    match n {
-        0..=19 => ONES[n].to_owned(),
-        20..=99 if n.is_multiple_of(10) => TENS[n / 10].to_owned(),
-        20..=99 => format!("{}-{}", TENS[n / 10], ONES[n % 10]),
-        _ if n.is_multiple_of(100) => format!("{} hundred", ONES[n / 100]),
-        _ => format!("{} hundred and {}", ONES[n / 100], spoken((n % 100) as i64)),
-    }
 }
 
 /// `4th`, or `fourth` for a small one.
@@ -176,7 +139,7 @@ fn nth(n: i64, rng: &mut Rng) -> String {
 
 /// `2 decimal places` and the like.
 fn places(n: usize, rng: &mut Rng) -> String {
-    let count = if rng.chance(0.35) { spoken(n as i64) } else { n.to_string() };
+    let count = if rng.chance(0.35) { surface::spoken(n as i64) } else { n.to_string() };
     let s = if n == 1 { "" } else { "s" };
     match rng.below(7) {
         0 => format!("{count} decimal{s}"),

@@ -1,6 +1,6 @@
 //! What the trainer and the evals see of the tasks.
 
-use ozone_tasks::{Generator, Split, grade};
+use ozone_tasks::{Generator, Split, Wordings, grade};
 
 /// A reply that the generator wrote is right by the verifier, in every kind and both splits.
 #[test]
@@ -36,7 +36,13 @@ fn common_kinds_exist() {
     }
 }
 
-/// The held-out wordings are sentences of their own: no more than a few of the shortest coincide.
+#[test]
+fn no_line_of_wordings_is_in_both_splits() {
+    let load = |split| Wordings::load(split).unwrap();
+    assert_eq!(load(Split::HeldOut).shared_with(&load(Split::Train)), [""; 0]);
+}
+
+/// Written apart, a few of the shortest sentences coincide all the same.
 #[test]
 fn held_out_questions_are_not_those_of_the_training() {
     let plain = |text: &str| -> String {
@@ -47,5 +53,6 @@ fn held_out_questions_are_not_those_of_the_training() {
     let known: std::collections::HashSet<String> =
         (0..20_000).map(|i| plain(&train.question(i).text)).collect();
     let same = (0..2_000).filter(|i| known.contains(&plain(&held_out.question(*i).text))).count();
-    assert!(same < 100, "{same} of 2000 held-out questions read like training questions");
+    println!("{same} of 2000 held-out questions read like training questions");
+    assert!(same < 60, "{same} of 2000 held-out questions read like training questions");
 }

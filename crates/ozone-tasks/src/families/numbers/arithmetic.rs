@@ -1187,7 +1187,7 @@ fn significant(rng: &mut Rng) -> Draw {
     if output.contains('e') {
         return significant(rng);
     }
-    let count = if rng.chance(0.4) { super::spoken(n as i64) } else { n.to_string() };
+    let count = if rng.chance(0.4) { surface::spoken(n as i64) } else { n.to_string() };
     let noun = *rng.pick(&["significant figure", "significant digit", "sig fig"]);
     let shown = format!("{count} {noun}{}", if n == 1 { "" } else { "s" });
     let think = one(rng, [format!("Round {x} to {n} significant figures.")]);
