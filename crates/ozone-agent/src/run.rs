@@ -284,6 +284,7 @@ impl Run {
         let thinking = self.request.effort.and_then(|e| e.thinking_tokens_max());
         SampleRequest {
             key: self.journal.id().to_string(),
+            cache_key: None,
             instructions: self.request.instructions.clone(),
             turns: state.turns.clone(),
             tools: state.specs.clone(),
@@ -300,6 +301,7 @@ impl Run {
             output_tokens_max: left.unwrap_or(self.backend.info().context_window),
             thinking_tokens_max: thinking.map(|max| max.saturating_sub(thought)),
             started: started.to_vec(),
+            constraints: Default::default(),
         }
     }
 
@@ -495,8 +497,10 @@ fn told(error: &ModelError) -> ResponseError {
     let code = match error {
         ModelError::ContextLength { .. } => ErrorCode::ContextLengthExceeded,
         ModelError::InvalidRequest(_) => ErrorCode::InvalidPrompt,
-        ModelError::Busy { .. } => ErrorCode::RateLimitExceeded,
-        ModelError::Unavailable(_) | ModelError::Internal(_) => ErrorCode::ServerError,
+        ModelError::Busy { .. } | ModelError::RateLimited { .. } => ErrorCode::RateLimitExceeded,
+        ModelError::Unavailable(_) | ModelError::BrokeOff(_) | ModelError::Internal(_) => {
+            ErrorCode::ServerError
+        }
     };
     ResponseError { code, message: error.to_string() }
 }

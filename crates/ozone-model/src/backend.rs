@@ -1,5 +1,8 @@
 //! The seam between the loop and whatever samples tokens.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use ozone_prompt::{Day, Delta, Effort, Message, Problem, ToolSpec};
@@ -21,12 +24,25 @@ pub struct ModelInfo {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Turn {
     Given(Message),
+    /// A user's words with pictures. Only for a model that `reads_images`; another refuses it.
+    Shown {
+        text: String,
+        images: Vec<Image>,
+    },
     /// What this model said before. `ids` are the tokens that it sampled, so that they need not be
     /// made from text again; empty where the backend has none.
     Sampled {
         ids: Vec<u32>,
         message: Message,
     },
+}
+
+/// A picture as its file's bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// As `image/png`.
+    pub media_type: String,
+    pub bytes: Arc<[u8]>,
 }
 
 /// How tokens are drawn.
@@ -49,12 +65,55 @@ impl Default for Sampling {
     }
 }
 
+/// Which tools a sample may or must call.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Calls {
+    #[default]
+    Auto,
+    None,
+    /// At least one.
+    Required,
+    /// This one.
+    Named(String),
+}
+
+/// What the sample must look like. A backend that can enforces it (see [`ModelBackend::enforces`]);
+/// what it does not enforce, the loop checks and asks for again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Constraints {
+    pub calls: Calls,
+    /// `false`: at most one call.
+    pub parallel_calls: bool,
+    /// A JSON schema that the text, where there is one, must fit.
+    pub text: Option<serde_json::Value>,
+}
+
+impl Default for Constraints {
+    fn default() -> Self {
+        Constraints { calls: Calls::Auto, parallel_calls: true, text: None }
+    }
+}
+
+/// Which constraints a backend's samples cannot break.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Enforces {
+    /// A call has an offered name and arguments that fit its schema.
+    pub arguments: bool,
+    /// [`Constraints::calls`].
+    pub calls: bool,
+    /// [`Constraints::text`].
+    pub text: bool,
+}
+
 /// One sample: the conversation so far, and how to go on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SampleRequest {
     /// Names the conversation. A backend may keep what it computed under it until
     /// [`ModelBackend::release`].
     pub key: String,
+    /// Conversations that begin alike (`prompt_cache_key`): of several upstreams, the same one gets
+    /// them. Without it `key` decides.
+    pub cache_key: Option<String>,
     pub instructions: Option<String>,
     pub turns: Vec<Turn>,
     /// Only these may be called.
@@ -68,6 +127,7 @@ pub struct SampleRequest {
     /// Ids of this very sample that a killed run had sampled: the sample goes on behind them, and
     /// their deltas are not reported again.
     pub started: Vec<u32>,
+    pub constraints: Constraints,
 }
 
 /// A step of a sample.
@@ -102,6 +162,8 @@ pub struct Sample {
     /// the call in `message`.
     pub problems: Vec<Problem>,
     pub usage: Usage,
+    /// An upstream did not say what it used: `usage` is a guess from the length of the texts.
+    pub usage_estimated: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,12 +190,26 @@ pub enum ModelError {
     /// The queue is full: try again later.
     #[error("the model is busy: {waiting} requests wait already")]
     Busy { waiting: usize },
+    /// Somebody else's limit on requests: try again later, not at once.
+    #[error("the model takes no more requests now{}", try_again(.retry_after))]
+    RateLimited { retry_after: Option<Duration> },
     /// The same request may succeed later.
     #[error("the model stopped answering: {0}")]
     Unavailable(String),
+    /// It stopped in the middle of a sample that cannot be continued, since its ids are not known;
+    /// to sample again would say the beginning twice. Final.
+    #[error("the model broke off in the middle: {0}")]
+    BrokeOff(String),
     /// Ours.
     #[error("the model failed: {0}")]
     Internal(String),
+}
+
+/// In OpenAI's words: clients read the seconds from them.
+fn try_again(after: &Option<Duration>) -> String {
+    after.map_or_else(String::new, |after| {
+        format!(": please try again in {}s", after.as_secs_f64().ceil().max(1.0))
+    })
 }
 
 /// A sample as it comes. Dropping it cancels the sample within one decode step.
@@ -144,12 +220,18 @@ pub type SampleStream = BoxStream<'static, Result<SampleEvent, ModelError>>;
 /// Any number of samples may run at once; a backend queues what it cannot run, up to a stated limit
 /// (`Busy`). A stream is one `Started`, chunks, one `Finished`, or an error that ends it. Deltas
 /// joined equal the message of `Finished`. The same request gives the same sample at temperature 0
-/// or with the same seed, where the backend controls its sampling. Nobody retries but the loop.
+/// or with the same seed, where the backend controls its sampling. Before `sample` has returned a
+/// backend may try again by itself; from then on nobody retries but the loop.
 #[async_trait]
 pub trait ModelBackend: Send + Sync + 'static {
     fn info(&self) -> &ModelInfo;
 
     async fn sample(&self, request: SampleRequest) -> Result<SampleStream, ModelError>;
+
+    /// What its samples cannot break; by default, nothing.
+    fn enforces(&self) -> Enforces {
+        Enforces::default()
+    }
 
     /// The conversation is over: what was kept under `key` may go.
     fn release(&self, key: &str);

@@ -14,8 +14,8 @@ mod scripted;
 pub mod synthetic;
 
 pub use backend::{
-    ModelBackend, ModelError, ModelInfo, Sample, SampleEvent, SampleRequest, SampleStream,
-    Sampling, Stop, TokenLogprob, Turn,
+    Calls, Constraints, Enforces, Image, ModelBackend, ModelError, ModelInfo, Sample, SampleEvent,
+    SampleRequest, SampleStream, Sampling, Stop, TokenLogprob, Turn,
 };
 #[cfg(feature = "local")]
 pub use local::LocalBackend;

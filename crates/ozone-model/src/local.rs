@@ -84,6 +84,10 @@ impl LocalBackend {
 
     fn transcript(&self, request: &SampleRequest) -> Result<Transcript, ModelError> {
         let invalid = |error: TemplateError| ModelError::InvalidRequest(error.to_string());
+        if request.turns.iter().any(|turn| matches!(turn, Turn::Shown { .. })) {
+            let why = "this model reads no pictures: choose one that does, or leave them out";
+            return Err(ModelError::InvalidRequest(why.to_owned()));
+        }
         let mut turns = request.turns.iter().peekable();
         let mut given = Vec::new();
         while let Some(message) = turns.next_if_map_given() {
@@ -262,9 +266,11 @@ impl<'a, I: Iterator<Item = &'a Turn>> GivenTurns for std::iter::Peekable<I> {
         let given = self.next_if(|turn| match turn {
             Turn::Given(_) => true,
             Turn::Sampled { ids, .. } => ids.is_empty(),
+            Turn::Shown { .. } => false,
         });
-        given.map(|turn| match turn {
-            Turn::Given(message) | Turn::Sampled { message, .. } => message.clone(),
+        given.and_then(|turn| match turn {
+            Turn::Given(message) | Turn::Sampled { message, .. } => Some(message.clone()),
+            Turn::Shown { .. } => None,
         })
     }
 }
@@ -456,6 +462,7 @@ impl Reading {
                 ids.len() as u64,
                 self.reasoning_tokens,
             ),
+            usage_estimated: false,
             ids,
         }));
         events

@@ -125,6 +125,7 @@ impl ScriptedBackend {
 fn input_tokens(request: &SampleRequest) -> u64 {
     let turns = request.turns.iter().map(|turn| match turn {
         Turn::Sampled { ids, .. } if !ids.is_empty() => ids.len(),
+        Turn::Shown { text, .. } => text.len(),
         Turn::Given(message) | Turn::Sampled { message, .. } => length(message),
     });
     (request.instructions.as_ref().map_or(0, String::len) + turns.sum::<usize>()) as u64
@@ -244,6 +245,7 @@ impl Speech {
             message: parsed.to_message(|index| format!("call_{index}")),
             problems: parsed.problems,
             usage: Usage::of_sample(input, cached, ids.len() as u64, self.reasoning_tokens),
+            usage_estimated: false,
             ids,
         };
         let rest = SampleEvent::Chunk { ids: vec![], deltas, logprobs: vec![] };

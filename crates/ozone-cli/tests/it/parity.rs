@@ -123,6 +123,8 @@ fn traces_are_what_the_template_renders() {
                 output_tokens_max: 1,
                 thinking_tokens_max: None,
                 started: vec![],
+                cache_key: None,
+                constraints: Default::default(),
             })
             .unwrap();
         let text = vocab.decode(&ids);

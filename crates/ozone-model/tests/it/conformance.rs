@@ -24,6 +24,7 @@ pub struct Sampled {
 pub fn ask(key: &str, question: &str, output_tokens_max: u64) -> SampleRequest {
     SampleRequest {
         key: key.to_owned(),
+        cache_key: None,
         instructions: Some("Answer well.".to_owned()),
         turns: vec![Turn::Given(Message::User { text: question.to_owned() })],
         tools: vec![python()],
@@ -33,6 +34,7 @@ pub fn ask(key: &str, question: &str, output_tokens_max: u64) -> SampleRequest {
         output_tokens_max,
         thinking_tokens_max: None,
         started: Vec::new(),
+        constraints: Default::default(),
     }
 }
 
