@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use ozone_cost::PicoUsd;
+use ozone_cost::Amount;
 use ozone_types::item::Known;
 use ozone_types::{CodeOutput, Event, EventKind, Item, Response, ResponseStatus};
 
@@ -149,7 +149,7 @@ impl Painter {
         &mut self,
         response: &Response,
         elapsed: Duration,
-        cost: Option<PicoUsd>,
+        cost: Option<Amount>,
         local: bool,
         files: &[String],
     ) -> io::Result<()> {
@@ -172,7 +172,7 @@ impl Painter {
             elapsed.as_secs_f64(),
             match cost {
                 None => "cost unknown".to_owned(),
-                Some(PicoUsd(0)) if local => "$0 (local model)".to_owned(),
+                Some(cost) if local && cost.is_zero() => "$0 (local model)".to_owned(),
                 Some(cost) => format!("${cost}"),
             },
         );
