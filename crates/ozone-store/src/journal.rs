@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ozone_cost::LedgerLine;
 use ozone_types::{Event, EventKind, Fold, FoldError, ResponseId};
 use tokio::sync::watch;
 
@@ -18,6 +19,8 @@ pub struct Journal {
     fold: Fold,
     /// An append failed: what is stored is read again before the next one.
     stale: bool,
+    /// What the next append writes into the ledger.
+    charges: Vec<LedgerLine>,
     written: watch::Sender<u64>,
 }
 
@@ -26,7 +29,7 @@ impl Journal {
     pub async fn open(store: Arc<dyn Store>, id: ResponseId) -> Result<Self, StoreError> {
         let fold = read(&*store, &id).await?;
         let written = watch::Sender::new(fold.next_sequence_number());
-        Ok(Journal { store, id, fold, stale: false, written })
+        Ok(Journal { store, id, fold, stale: false, charges: vec![], written })
     }
 
     pub fn id(&self) -> &ResponseId {
@@ -43,6 +46,12 @@ impl Journal {
             self.fold = read(&*self.store, &self.id).await?;
         }
         Ok(&self.fold)
+    }
+
+    /// Puts a line into the ledger with the next append, so that a step and what it cost are stored
+    /// together or not at all.
+    pub fn charge(&mut self, line: LedgerLine) {
+        self.charges.push(line);
     }
 
     /// Appends events and records in one transaction; readers see them once they are stored. An
@@ -62,7 +71,9 @@ impl Journal {
         for event in &events {
             self.fold.push(event).map_err(broken)?;
         }
-        self.store.append(&self.id, Append { events, records }, durability).await?;
+        let ledger = self.charges.clone();
+        self.store.append(&self.id, Append { events, records, ledger }, durability).await?;
+        self.charges.clear();
         self.stale = false;
         self.written.send_replace(self.fold.next_sequence_number());
         Ok(())

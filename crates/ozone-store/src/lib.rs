@@ -5,15 +5,18 @@
 //! read from here. Alone in knowing SQL.
 
 mod journal;
+mod ledger;
 mod library;
 mod memory;
 mod sqlite;
 
 use async_trait::async_trait;
+use ozone_cost::LedgerLine;
 use ozone_types::{Event, ResponseId, ResponseStatus};
 use serde::{Deserialize, Serialize};
 
 pub use journal::{Journal, Lines, Reader};
+pub use ledger::Ledger;
 pub use library::{Change, Document, Library, Order, Page, Unfinished};
 pub use memory::MemoryStore;
 pub use sqlite::SqliteStore;
@@ -63,12 +66,14 @@ pub struct Stored {
     pub request: serde_json::Value,
 }
 
-/// One append: events for everybody, and records that only the loop reads (sampled ids, where a
-/// tool call stands), in one transaction.
+/// One append: events for everybody, records that only the loop reads (sampled ids, where a tool
+/// call stands), and what the step cost, in one transaction.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Append {
     pub events: Vec<Event>,
     pub records: Vec<serde_json::Value>,
+    /// A line whose key is known is left as it is.
+    pub ledger: Vec<LedgerLine>,
 }
 
 /// Who runs a response. A second runner is refused until the first one is gone.

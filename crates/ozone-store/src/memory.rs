@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 use async_trait::async_trait;
 use ozone_types::{Event, ResponseId};
 
+use crate::ledger::Books;
 use crate::{
     Append, Change, Document, Durability, IsAlive, Library, Order, Owner, Page, Store, StoreError,
     Stored, Unfinished,
@@ -15,6 +16,7 @@ use crate::{
 pub struct MemoryStore {
     rows: Mutex<BTreeMap<ResponseId, Row>>,
     shelf: Mutex<Shelf>,
+    books: Mutex<Books>,
 }
 
 /// Documents in the order in which they were added, and the bytes of files.
@@ -71,6 +73,10 @@ impl MemoryStore {
         f(rows.get_mut(id).ok_or_else(|| StoreError::NotFound(id.clone()))?)
     }
 
+    pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
         self.shelf.lock().unwrap_or_else(|e| e.into_inner())
     }
@@ -118,6 +124,7 @@ impl Store for MemoryStore {
             }
             row.events.extend(append.events);
             row.records.extend(append.records);
+            self.books().insert(append.ledger);
             Ok(())
         })
     }

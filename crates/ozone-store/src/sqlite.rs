@@ -87,6 +87,9 @@ impl SqliteStore {
                 connection.execute_batch(SCHEMA_2)?;
                 connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
             }
+            if version <= SCHEMA_VERSION {
+                connection.execute_batch(crate::ledger::SCHEMA)?;
+            }
             Ok((connection, version))
         };
         let (connection, version) = open().map_err(|e| classify(e, path))?;
@@ -109,7 +112,7 @@ impl SqliteStore {
     }
 
     /// Runs `f` on a thread that may block.
-    async fn with<T: Send + 'static>(
+    pub(crate) async fn with<T: Send + 'static>(
         &self,
         f: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -131,7 +134,7 @@ impl SqliteStore {
     }
 }
 
-enum Failure {
+pub(crate) enum Failure {
     Store(StoreError),
     Sql(rusqlite::Error),
 }
@@ -353,6 +356,7 @@ fn write(connection: &mut Connection, id: ResponseId, append: Append) -> Result<
             params![id.as_str(), status_text(last.status)?],
         )?;
     }
+    crate::ledger::insert(&tx, &append.ledger)?;
     Ok(tx.commit()?)
 }
 

@@ -1,5 +1,6 @@
 //! One suite for both stores.
 
+mod ledger;
 mod library;
 
 use std::sync::Arc;
@@ -80,7 +81,7 @@ fn completed(id: &ResponseId) -> EventKind {
 
 fn numbered(from: u64, kinds: Vec<EventKind>) -> Append {
     let events = (from..).zip(kinds).map(|(sequence_number, kind)| Event { kind, sequence_number });
-    Append { events: events.collect(), records: vec![] }
+    Append { events: events.collect(), ..Append::default() }
 }
 
 async fn append<S: Store + ?Sized>(
