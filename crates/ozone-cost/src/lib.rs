@@ -8,17 +8,21 @@
 mod amount;
 mod book;
 mod budget;
+mod compare;
 mod facts;
 mod ledger;
+pub mod litellm;
 mod model_price;
 mod normalise;
 mod pricing;
+mod report;
 mod row;
 mod time;
 
 pub use amount::{Amount, BadPrice, Price};
 pub use book::{BookError, FileKind, PriceBook};
 pub use budget::{Budget, Over, Reservation, Reserved, Standing};
+pub use compare::{Compared, Comparison, compare};
 pub use facts::{
     Facts, Meter, TIER_BATCH, TIER_DEFAULT, TIER_FLEX, TIER_PRIORITY, Tokens, ToolUse,
 };
@@ -26,5 +30,6 @@ pub use ledger::{Kind, LedgerLine, LedgerQuery, Payer, Total};
 pub use model_price::ModelPrice;
 pub use normalise::{anthropic, gemini, openai, response};
 pub use pricing::{Line, Priced, RowRef, Unknown};
+pub use report::{By, Group, Report};
 pub use row::{File, Free, MachineRow, PriceRow, RateRow, Rates, Tier, ToolRow, Window};
 pub use time::{DAY, Hours, Period, civil_date, parse_instant, show_instant};

@@ -126,6 +126,8 @@ impl PriceBook {
                     priced.row = Some(row.at.clone());
                     self.price_tokens(row, facts, &mut priced);
                 }
+                // What has no tokens needs no price of tokens: an image, a transcription.
+                Err(_) if facts.tokens.iter().next().is_none() && !facts.tools.is_empty() => {}
                 Err(unknown) => priced.unknown.push(unknown),
             }
         }

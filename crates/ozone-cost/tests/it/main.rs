@@ -2,8 +2,11 @@
 
 mod amounts;
 mod books;
+mod budgets;
 mod examples;
 mod laws;
+mod litellm;
+mod reports;
 mod support;
 mod times;
 mod usages;
