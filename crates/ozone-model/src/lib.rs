@@ -1,6 +1,8 @@
-//! The `ModelBackend` seam and its backends: a GGUF file in process, and a script.
+//! The `ModelBackend` seam and its backends: a GGUF file in process, an OpenAI-compatible upstream,
+//! and a script.
 //!
-//! Alone in knowing llama.cpp (feature `local`): who only needs the seam does not compile it.
+//! Alone in knowing llama.cpp (feature `local`) and upstreams' HTTP (feature `upstream`): who only
+//! needs the seam compiles neither.
 
 mod backend;
 #[cfg(feature = "local")]
@@ -12,6 +14,8 @@ mod local;
 mod scripted;
 #[cfg(feature = "local")]
 pub mod synthetic;
+#[cfg(feature = "upstream")]
+pub mod upstream;
 
 pub use backend::{
     Calls, Constraints, Enforces, Image, ModelBackend, ModelError, ModelInfo, Sample, SampleEvent,
@@ -20,3 +24,5 @@ pub use backend::{
 #[cfg(feature = "local")]
 pub use local::LocalBackend;
 pub use scripted::{Script, ScriptedBackend};
+#[cfg(feature = "upstream")]
+pub use upstream::UpstreamBackend;

@@ -6,3 +6,13 @@ mod engine;
 #[cfg(feature = "local")]
 mod local;
 mod scripted;
+#[cfg(feature = "upstream")]
+mod upstream;
+#[cfg(feature = "upstream")]
+mod upstream_dialogs;
+#[cfg(feature = "upstream")]
+mod upstream_fake;
+#[cfg(feature = "upstream")]
+mod upstream_faults;
+#[cfg(feature = "upstream")]
+mod upstream_laws;

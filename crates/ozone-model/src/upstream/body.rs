@@ -1,0 +1,113 @@
+//! What the two dialects' requests have in common.
+
+use std::collections::BTreeSet;
+
+use ozone_prompt::Effort;
+use serde_json::{Value, json};
+
+use crate::Sampling;
+
+/// Fields that an answer can do without: an upstream that refuses one is asked again without it.
+/// What a caller would miss in the answer (tools, formats, logprobs) is not among them.
+pub const OPTIONAL: [&str; 16] = [
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "seed",
+    "stream_options",
+    "max_tokens",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "reasoning_effort",
+    "reasoning",
+    "chat_template_kwargs",
+    "parallel_tool_calls",
+    "prompt_cache_key",
+    "include",
+    "store",
+];
+
+/// Which fields a request may have.
+#[derive(Debug, Clone, Default)]
+pub struct Fields {
+    /// By configuration, or because this upstream has refused them.
+    pub without: BTreeSet<String>,
+    /// `None`: as many as the window holds.
+    pub output_tokens_max: Option<u64>,
+}
+
+impl Fields {
+    pub fn wants(&self, name: &str) -> bool {
+        !self.without.contains(name)
+    }
+}
+
+pub fn sampling(sampling: &Sampling, put: &mut impl FnMut(&str, Value)) {
+    put("temperature", rounded(sampling.temperature));
+    if sampling.top_p < 1.0 {
+        put("top_p", rounded(sampling.top_p));
+    }
+    if sampling.top_k > 0 {
+        put("top_k", json!(sampling.top_k));
+    }
+    if sampling.min_p > 0.0 {
+        put("min_p", rounded(sampling.min_p));
+    }
+}
+
+/// 0.7 rather than 0.699999988079071.
+fn rounded(value: f32) -> Value {
+    value.to_string().parse::<f64>().map_or(Value::Null, |value| json!(value))
+}
+
+pub fn effort(effort: Effort) -> &'static str {
+    match effort {
+        Effort::None => "none",
+        Effort::Minimal => "minimal",
+        Effort::Low => "low",
+        Effort::Medium => "medium",
+        Effort::High => "high",
+    }
+}
+
+/// Arguments as history has them. Servers parse them and refuse the whole request where they
+/// cannot, so a broken call is kept as a string within an object.
+pub fn arguments(arguments: &str) -> String {
+    match serde_json::from_str::<Value>(arguments) {
+        Ok(Value::Object(_)) => arguments.to_owned(),
+        _ if arguments.trim().is_empty() => "{}".to_owned(),
+        _ => json!({"not_a_json_object": arguments}).to_string(),
+    }
+}
+
+/// `{"type": "object"}` and no more.
+pub fn is_any_object(schema: &Value) -> bool {
+    schema.as_object().is_some_and(|schema| {
+        schema.get("type").is_some_and(|kind| kind == "object")
+            && schema.keys().all(|key| matches!(key.as_str(), "type" | "additionalProperties"))
+            && schema.get("additionalProperties") != Some(&json!(false))
+    })
+}
+
+/// Whether a schema is of the kind that OpenAI's `strict` takes: each object closed, and each of its
+/// properties required.
+pub fn is_strict(schema: &Value) -> bool {
+    match schema {
+        Value::Object(fields) => {
+            let closed = match fields.get("properties").and_then(Value::as_object) {
+                Some(properties) => {
+                    let required = fields.get("required").and_then(Value::as_array);
+                    let needed =
+                        |key: &String| required.is_some_and(|r| r.iter().any(|n| n == key));
+                    fields.get("additionalProperties") == Some(&json!(false))
+                        && properties.keys().all(needed)
+                }
+                None => fields.get("type").is_none_or(|kind| kind != "object"),
+            };
+            closed && fields.values().all(is_strict)
+        }
+        Value::Array(items) => items.iter().all(is_strict),
+        _ => true,
+    }
+}
