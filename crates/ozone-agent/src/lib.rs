@@ -4,12 +4,24 @@
 //! The decisions are pure ([`turn`]); the async shell ([`run`]) journals each step before its
 //! effect is visible, so that a run that was killed goes on where it stood ([`record`]).
 
+mod arguments;
+pub mod check;
+mod choice;
+mod input;
+mod logprobs;
 pub mod record;
 pub mod request;
 pub mod run;
+mod summary;
+pub mod text;
+pub mod tools;
 pub mod turn;
 mod writer;
 
-pub use request::{Limits, Request, SamplingOptions};
-pub use run::{AgentError, Run};
+pub use input::remembered;
+pub use request::{Echo, InvalidRequest, Limits, Request, SamplingOptions};
+pub use run::{AgentError, Run, enqueue};
+pub use text::{TextFormat, TextOptions, Verbosity};
+pub use tools::OfferedTools;
 pub use turn::Outcome;
+pub use writer::Seal;

@@ -2,22 +2,89 @@
 //! stands. A killed run is rebuilt from it.
 
 use ozone_model::{Sample, Stop, Turn as ModelTurn};
-use ozone_prompt::{Message, ToolCall};
-use ozone_types::Usage;
+use ozone_prompt::{Delta, Message, ToolCall};
+use ozone_types::{ItemId, Usage};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// One step of the loop, in the same transaction as the events that show it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
 pub enum Record {
-    /// Part of the sample that is under way.
-    Ids { ids: Vec<u32> },
+    /// Part of the sample that is under way: its ids, and what they said.
+    Ids {
+        ids: Vec<u32>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        said: Vec<Said>,
+    },
     /// The sample is complete.
     Sampled(Sampled),
     /// The call is about to run: if nothing follows, it may have run or not.
     ToolStarted { index: usize },
     /// What the model reads as the call's result.
     ToolDone { index: usize, output: String },
+    /// What was thought in an item that does not show it.
+    Reasoned { item_id: ItemId, text: String },
+    /// So many of the oldest turns no longer go to the model: they did not fit.
+    Dropped { turns: usize },
+}
+
+/// A piece of a sample. The writer is a function of the pieces, so a killed run's writer is rebuilt
+/// from them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Said {
+    Reasoning(String),
+    Text {
+        text: String,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        logprobs: Vec<Value>,
+    },
+    /// To the user, between calls.
+    Commentary(String),
+    Call {
+        index: usize,
+        name: String,
+    },
+    Arguments {
+        index: usize,
+        text: String,
+    },
+    CallEnd {
+        index: usize,
+    },
+}
+
+impl Said {
+    /// `logprobs` are those of a text.
+    pub fn of(delta: Delta, logprobs: Vec<Value>) -> Self {
+        match delta {
+            Delta::Reasoning(text) => Said::Reasoning(text),
+            Delta::Text(text) => Said::Text { text, logprobs },
+            Delta::Commentary(text) => Said::Commentary(text),
+            Delta::ToolCallStart { index, name } => Said::Call { index, name },
+            Delta::ToolCallArguments { index, text } => Said::Arguments { index, text },
+            Delta::ToolCallEnd { index, .. } => Said::CallEnd { index },
+        }
+    }
+
+    /// Joins a piece to the one before, where they are of one kind.
+    pub fn join(said: &mut Vec<Said>, next: Said) {
+        match (said.last_mut(), next) {
+            (Some(Said::Reasoning(a)), Said::Reasoning(b))
+            | (Some(Said::Commentary(a)), Said::Commentary(b)) => a.push_str(&b),
+            (Some(Said::Text { text: a, logprobs: p }), Said::Text { text: b, logprobs: q }) => {
+                a.push_str(&b);
+                p.extend(q);
+            }
+            (Some(Said::Arguments { index: i, text: a }), Said::Arguments { index, text: b })
+                if *i == index =>
+            {
+                a.push_str(&b)
+            }
+            (_, next) => said.push(next),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -118,6 +185,12 @@ pub struct Replay {
     pub steps: Vec<ReplayedStep>,
     /// Ids of the sample that was cut.
     pub started: Vec<u32>,
+    /// What that sample said; after a complete one, what it said while none of its calls is done.
+    pub said: Vec<Said>,
+    /// `true` in the middle of a sample.
+    pub in_sample: bool,
+    /// Turns that no longer go to the model.
+    pub dropped: usize,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -127,23 +200,38 @@ pub struct ReplayedStep {
 }
 
 impl Replay {
-    pub fn of(records: Vec<serde_json::Value>) -> Result<Self, serde_json::Error> {
+    pub fn of(records: Vec<Value>) -> Result<Self, serde_json::Error> {
         let mut replay = Replay::default();
         for record in records {
-            match serde_json::from_value(record)? {
-                Record::Ids { ids } => replay.started.extend(ids),
-                Record::Sampled(sampled) => {
-                    replay.started.clear();
-                    replay.steps.push(ReplayedStep { sampled, outputs: vec![] });
-                }
-                Record::ToolStarted { .. } => {}
-                Record::ToolDone { index, output } => {
-                    if let Some(step) = replay.steps.last_mut() {
-                        step.outputs.push((index, output));
-                    }
-                }
-            }
+            replay.push(serde_json::from_value(record)?);
         }
         Ok(replay)
+    }
+
+    fn push(&mut self, record: Record) {
+        match record {
+            Record::Ids { ids, said } => {
+                if !std::mem::replace(&mut self.in_sample, true) {
+                    self.said.clear();
+                }
+                self.started.extend(ids);
+                self.said.extend(said);
+            }
+            Record::Sampled(sampled) => {
+                if !std::mem::take(&mut self.in_sample) {
+                    self.said.clear();
+                }
+                self.started.clear();
+                self.steps.push(ReplayedStep { sampled, outputs: vec![] });
+            }
+            Record::ToolDone { index, output } => {
+                self.said.clear();
+                if let Some(step) = self.steps.last_mut() {
+                    step.outputs.push((index, output));
+                }
+            }
+            Record::Dropped { turns } => self.dropped = turns,
+            Record::ToolStarted { .. } | Record::Reasoned { .. } => {}
+        }
     }
 }

@@ -2,28 +2,92 @@
 
 use std::time::Duration;
 
-use ozone_prompt::{Effort as PromptEffort, Message, ToolSpec};
+use ozone_model::Turn;
+use ozone_prompt::Effort as PromptEffort;
+use ozone_tools::{Shown, Tool};
 use ozone_types::item::Known;
-use ozone_types::response::ToolMode;
 use ozone_types::{
-    Effort, Item, Reasoning, Response, ResponseId, ResponseStatus, Role, ToolChoice, Truncation,
+    ConversationRef, Effort, Item, Reasoning, Response, ResponseId, ResponseStatus, Summary,
+    ToolChoice, Truncation,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// A request that is always valid: [`Request::new`] is the only way in.
+use crate::text::{TextFormat, TextOptions};
+use crate::tools::OfferedTools;
+use crate::{check, choice, input};
+
+/// A request that is always valid: [`Request::new`] is the only way in, and [`Request::checked`]
+/// looks at what was set since.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
     pub model: String,
+    /// Those of this request alone: they are not carried over from earlier responses.
     pub instructions: Option<String>,
+    /// Everything before: inputs and outputs of earlier responses, oldest first.
+    #[serde(default)]
+    pub earlier: Vec<Item>,
     pub input: Vec<Item>,
+    #[serde(default)]
+    pub tools: OfferedTools,
+    #[serde(default)]
+    pub tool_choice: ToolChoice,
+    #[serde(default = "yes")]
+    pub parallel_tool_calls: bool,
+    #[serde(default)]
+    pub text: TextOptions,
     pub effort: Option<Effort>,
+    /// Asked for; given only where the reasoning itself is not.
+    #[serde(default)]
+    pub summary: Option<Summary>,
     pub sampling: SamplingOptions,
+    /// The answer's tokens carry their logprobs, with `sampling.top_logprobs` rivals.
+    #[serde(default)]
+    pub logprobs: bool,
     pub max_output_tokens: Option<u64>,
+    /// For the tools that run here.
     pub max_tool_calls: Option<u64>,
+    #[serde(default)]
+    pub truncation: Truncation,
     /// `true` streams the reasoning as it is; `false` keeps it out of the output.
     pub raw_reasoning: bool,
     pub metadata: Map<String, Value>,
+    #[serde(default)]
+    pub echo: Echo,
+}
+
+/// What the response repeats and the loop does not act on: the server does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Echo {
+    pub previous_response_id: Option<ResponseId>,
+    pub conversation: Option<String>,
+    pub background: bool,
+    pub store: bool,
+    /// The tier that is really used.
+    pub service_tier: String,
+    pub user: Option<String>,
+    pub safety_identifier: Option<String>,
+    /// Also tells the backend which conversations begin alike.
+    pub prompt_cache_key: Option<String>,
+}
+
+impl Default for Echo {
+    fn default() -> Self {
+        Echo {
+            previous_response_id: None,
+            conversation: None,
+            background: false,
+            store: true,
+            service_tier: "default".into(),
+            user: None,
+            safety_identifier: None,
+            prompt_cache_key: None,
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -80,6 +144,7 @@ impl Default for Limits {
     }
 }
 
+/// What is wrong with a request, in words for its author.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum InvalidRequest {
     #[error("the question is empty; write one, as in `ozone ask \"What is 17 * 23?\"`")]
@@ -93,43 +158,139 @@ pub enum InvalidRequest {
         "the model `{model}` cannot see pictures; choose one that can, or describe what is in it"
     )]
     Images { model: String },
+    /// OpenAI's words: clients look for them.
+    #[error("No tool call found for function call output with call_id {0}.")]
+    UnpairedOutput(String),
+    #[error("{0}")]
+    Item(String),
+    #[error("{0}")]
+    Tools(String),
+    #[error("{0}")]
+    ToolChoice(String),
+    #[error("{0}")]
+    Schema(String),
+    #[error("`{param}` is {found}: it must be {range}")]
+    Range { param: &'static str, found: String, range: &'static str },
+}
+
+impl InvalidRequest {
+    pub(crate) fn tools(why: impl Into<String>) -> Self {
+        InvalidRequest::Tools(why.into())
+    }
+
+    /// The field of the request that is wrong.
+    pub fn param(&self) -> &'static str {
+        match self {
+            InvalidRequest::Empty
+            | InvalidRequest::TooLong { .. }
+            | InvalidRequest::Images { .. }
+            | InvalidRequest::UnpairedOutput(_)
+            | InvalidRequest::Item(_) => "input",
+            InvalidRequest::Tools(_) => "tools",
+            InvalidRequest::ToolChoice(_) => "tool_choice",
+            InvalidRequest::Schema(_) => "text.format.schema",
+            InvalidRequest::Range { param, .. } => param,
+        }
+    }
+
+    /// OpenAI's code for it, where there is one.
+    pub fn code(&self) -> Option<&'static str> {
+        match self {
+            InvalidRequest::Empty => Some("missing_required_parameter"),
+            InvalidRequest::TooLong { .. } => Some("string_above_max_length"),
+            InvalidRequest::Images { .. } => Some("unsupported_parameter"),
+            InvalidRequest::UnpairedOutput(_) | InvalidRequest::Item(_) => None,
+            InvalidRequest::Tools(_) | InvalidRequest::ToolChoice(_) => Some("invalid_value"),
+            InvalidRequest::Schema(_) => Some("invalid_json_schema"),
+            InvalidRequest::Range { .. } => Some("invalid_value"),
+        }
+    }
 }
 
 /// The most bytes of text that one request may hold.
 pub const INPUT_BYTES_MAX: usize = 4 << 20;
+/// The most bytes of text that a conversation may hold that a request goes on with.
+pub const EARLIER_BYTES_MAX: usize = 64 << 20;
 
 impl Request {
     /// A request with `input` for `model`; the other fields have their defaults.
     pub fn new(model: &str, input: Vec<Item>, reads_images: bool) -> Result<Self, InvalidRequest> {
-        let mut bytes = 0;
-        for item in &input {
-            if let Item::Known(
-                Known::Message { content, .. } | Known::FunctionCallOutput { output: content, .. },
-            ) = item
-            {
-                bytes += content.joined().trim().len();
-                if content.has_image() && !reads_images {
-                    return Err(InvalidRequest::Images { model: model.to_owned() });
-                }
-            }
+        let images = |item: &&Item| content(item).is_some_and(ozone_types::Text::has_image);
+        if !reads_images && input.iter().any(|item| images(&item)) {
+            return Err(InvalidRequest::Images { model: model.to_owned() });
         }
-        if bytes == 0 {
+        let says = |item: &Item| match item {
+            // A tool may have nothing to say.
+            Item::Known(Known::FunctionCallOutput { .. } | Known::CustomToolCallOutput { .. }) => {
+                true
+            }
+            item => content(item).is_some_and(|text| !text.joined().trim().is_empty()),
+        };
+        if !input.iter().any(|item| says(item) || images(&item)) {
             return Err(InvalidRequest::Empty);
         }
-        if bytes > INPUT_BYTES_MAX {
-            return Err(InvalidRequest::TooLong { bytes, max: INPUT_BYTES_MAX });
-        }
+        within(&input, INPUT_BYTES_MAX)?;
         Ok(Request {
             model: model.to_owned(),
             instructions: None,
+            earlier: vec![],
             input,
+            tools: OfferedTools::default(),
+            tool_choice: ToolChoice::default(),
+            parallel_tool_calls: true,
+            text: TextOptions::default(),
             effort: None,
+            summary: None,
             sampling: SamplingOptions::default(),
+            logprobs: false,
             max_output_tokens: None,
             max_tool_calls: None,
+            truncation: Truncation::default(),
             raw_reasoning: true,
             metadata: Map::new(),
+            echo: Echo::default(),
         })
+    }
+
+    /// The request, once its fields fit together.
+    pub fn checked(self) -> Result<Self, InvalidRequest> {
+        within(&self.input, INPUT_BYTES_MAX)?;
+        within(&self.earlier, EARLIER_BYTES_MAX)?;
+        if let Some(why) = self.input.iter().find_map(Item::problem) {
+            return Err(InvalidRequest::Item(why));
+        }
+        if let Some(call_id) = input::unpaired(self.items()) {
+            return Err(InvalidRequest::UnpairedOutput(call_id));
+        }
+        choice::check(&self.tool_choice, &self.tools)?;
+        if let TextFormat::JsonSchema { schema, .. } = &self.text.format {
+            check::compiles(schema).map_err(InvalidRequest::Schema)?;
+        }
+        self.check_ranges()?;
+        Ok(self)
+    }
+
+    fn check_ranges(&self) -> Result<(), InvalidRequest> {
+        let range = |ok: bool, param, found: String, range| {
+            if ok { Ok(()) } else { Err(InvalidRequest::Range { param, found, range }) }
+        };
+        let SamplingOptions { temperature, top_p, top_logprobs, .. } = self.sampling;
+        let found = temperature.to_string();
+        range((0.0..=2.0).contains(&temperature), "temperature", found, "0 to 2")?;
+        range((0.0..=1.0).contains(&top_p), "top_p", top_p.to_string(), "0 to 1")?;
+        range(top_logprobs <= 20, "top_logprobs", top_logprobs.to_string(), "0 to 20")?;
+        let tokens = self.max_output_tokens.unwrap_or(1);
+        range(tokens > 0, "max_output_tokens", tokens.to_string(), "at least 1")?;
+        range(
+            self.metadata.len() <= 16,
+            "metadata",
+            format!("{} pairs", self.metadata.len()),
+            "at most 16 pairs",
+        )
+    }
+
+    fn items(&self) -> impl Iterator<Item = &Item> {
+        self.earlier.iter().chain(&self.input)
     }
 
     /// The response as its first event shows it.
@@ -140,7 +301,8 @@ impl Request {
             created_at,
             completed_at: None,
             status: ResponseStatus::InProgress,
-            background: false,
+            background: self.echo.background,
+            conversation: self.echo.conversation.clone().map(|id| ConversationRef { id }),
             error: None,
             incomplete_details: None,
             instructions: self.instructions.clone(),
@@ -148,106 +310,60 @@ impl Request {
             max_tool_calls: self.max_tool_calls,
             model: self.model.clone(),
             output: vec![],
-            parallel_tool_calls: true,
-            previous_response_id: None,
-            reasoning: Reasoning { effort: self.effort, summary: None },
-            service_tier: "default".into(),
-            store: true,
+            parallel_tool_calls: self.parallel_tool_calls,
+            previous_response_id: self.echo.previous_response_id.clone(),
+            prompt_cache_key: self.echo.prompt_cache_key.clone(),
+            reasoning: Reasoning { effort: self.effort, summary: self.summary },
+            safety_identifier: self.echo.safety_identifier.clone(),
+            service_tier: self.echo.service_tier.clone(),
+            store: self.echo.store,
             temperature: widen(self.sampling.temperature),
             top_p: widen(self.sampling.top_p),
             presence_penalty: 0.0,
             frequency_penalty: 0.0,
             top_logprobs: u64::from(self.sampling.top_logprobs),
-            text: json!({"format": {"type": "text"}, "verbosity": "medium"}),
-            tool_choice: ToolChoice::Mode(ToolMode::Auto),
-            tools: tools.to_vec(),
-            truncation: Truncation::Disabled,
+            text: serde_json::to_value(&self.text).unwrap_or_default(),
+            tool_choice: self.tool_choice.clone(),
+            tools: if self.tools.spelt().is_empty() {
+                tools.to_vec()
+            } else {
+                self.tools.spelt().to_vec()
+            },
+            truncation: self.truncation,
             metadata: self.metadata.clone(),
             usage: None,
+            user: self.echo.user.clone(),
         }
     }
 
-    /// The input as the model is to read it.
-    pub(crate) fn messages(&self) -> Vec<Message> {
-        let mut messages: Vec<Message> = vec![];
-        let mut thought: Option<String> = None;
-        for item in &self.input {
-            let Item::Known(known) = item else { continue };
-            match known {
-                Known::Message { role, content, .. } => {
-                    let text = content.joined();
-                    messages.push(match role {
-                        Role::User => Message::User { text },
-                        Role::System => Message::System { text },
-                        Role::Developer => Message::Developer { text },
-                        Role::Assistant => Message::Assistant {
-                            reasoning: thought.take(),
-                            text,
-                            tool_calls: vec![],
-                        },
-                    });
-                }
-                Known::Reasoning { content, .. } => {
-                    thought = Some(content.iter().filter_map(|c| c.text()).collect());
-                }
-                Known::FunctionCall { call_id, name, arguments, .. } => {
-                    let call = ozone_prompt::ToolCall {
-                        id: call_id.to_string(),
-                        name: name.clone(),
-                        arguments: arguments.clone(),
-                    };
-                    add_call(&mut messages, thought.take(), call);
-                }
-                Known::FunctionCallOutput { call_id, output, .. } => {
-                    messages.push(Message::ToolResult {
-                        call_id: call_id.to_string(),
-                        name: name_of(&messages, call_id.as_str()),
-                        output: output.joined(),
-                    });
-                }
-                Known::CodeInterpreterCall { id, code, outputs, .. } => {
-                    let call = ozone_prompt::ToolCall {
-                        id: id.to_string(),
-                        name: "python".into(),
-                        arguments: json!({ "code": code }).to_string(),
-                    };
-                    add_call(&mut messages, thought.take(), call);
-                    let output = outputs.iter().flatten().filter_map(|o| match o {
-                        ozone_types::CodeOutput::Logs { logs } => Some(logs.as_str()),
-                        ozone_types::CodeOutput::Image { .. } => None,
-                    });
-                    messages.push(Message::ToolResult {
-                        call_id: id.to_string(),
-                        name: "python".into(),
-                        output: output.collect(),
-                    });
-                }
-            }
-        }
-        messages
+    /// What the model reads before it begins.
+    pub(crate) fn turns(&self, reads_images: bool) -> Vec<Turn> {
+        input::turns(self.items(), reads_images)
+    }
+
+    /// What the model is told before everything else.
+    pub(crate) fn told(&self) -> Option<String> {
+        let told: Vec<String> =
+            self.instructions.clone().into_iter().chain(self.text.told()).collect();
+        (!told.is_empty()).then(|| told.join("\n\n"))
     }
 }
 
-/// A call joins the assistant message before it, when that is what stands last.
-fn add_call(messages: &mut Vec<Message>, thought: Option<String>, call: ozone_prompt::ToolCall) {
-    if let Some(Message::Assistant { tool_calls, .. }) = messages.last_mut() {
-        return tool_calls.push(call);
+/// The text and the pictures of an item.
+fn content(item: &Item) -> Option<&ozone_types::Text> {
+    match item {
+        Item::Known(
+            Known::Message { content, .. }
+            | Known::FunctionCallOutput { output: content, .. }
+            | Known::CustomToolCallOutput { output: content, .. },
+        ) => Some(content),
+        _ => None,
     }
-    let (reasoning, text) = (thought, String::new());
-    messages.push(Message::Assistant { reasoning, text, tool_calls: vec![call] });
 }
 
-fn name_of(messages: &[Message], id: &str) -> String {
-    messages
-        .iter()
-        .rev()
-        .find_map(|message| match message {
-            Message::Assistant { tool_calls, .. } => {
-                tool_calls.iter().find(|c| c.id == id).map(|c| c.name.clone())
-            }
-            _ => None,
-        })
-        .unwrap_or_default()
+fn within(items: &[Item], max: usize) -> Result<(), InvalidRequest> {
+    let bytes = items.iter().filter_map(content).map(|text| text.joined().len()).sum();
+    if bytes > max { Err(InvalidRequest::TooLong { bytes, max }) } else { Ok(()) }
 }
 
 /// The shortest decimal of an `f32`, so that 0.7 is echoed as 0.7.
@@ -265,13 +381,19 @@ pub(crate) fn effort(effort: Effort) -> PromptEffort {
     }
 }
 
-/// A tool as the response echoes it.
-pub(crate) fn echo(spec: &ToolSpec) -> Value {
-    match spec.name.as_str() {
-        "python" => json!({"type": "code_interpreter", "container": {"type": "auto"}}),
-        name => json!({
+/// A tool that runs here as the response echoes it, where the request did not spell it.
+pub(crate) fn echo(tool: &dyn Tool) -> Value {
+    let spec = tool.spec();
+    match tool.shown() {
+        Shown::CodeInterpreter { .. } => {
+            json!({"type": "code_interpreter", "container": {"type": "auto"}})
+        }
+        Shown::McpCall { server_label, name } => {
+            json!({"type": "mcp", "server_label": server_label, "allowed_tools": [name]})
+        }
+        Shown::FunctionCall => json!({
             "type": "function",
-            "name": name,
+            "name": spec.name,
             "description": spec.description,
             "parameters": spec.parameters,
             "strict": false

@@ -7,22 +7,25 @@ use std::time::Duration;
 use base64::Engine as _;
 use futures::StreamExt;
 use ozone_model::{
-    ModelBackend, ModelError, Sample, SampleEvent, SampleRequest, Sampling, Turn as ModelTurn,
+    Calls, Constraints, ModelBackend, ModelError, Sample, SampleEvent, SampleRequest, Sampling,
+    Stop, Turn as ModelTurn,
 };
-use ozone_prompt::{Day, Delta, Message, ToolCall, ToolSpec};
+use ozone_prompt::{Day, Delta, Message, ToolCall};
 use ozone_store::{Durability, Journal, StoreError};
 use ozone_tools::{Call, Shown, Tool, ToolError, ToolOutput};
 use ozone_types::{
-    CodeOutput, ErrorCode, EventKind, IncompleteDetails, IncompleteReason, ItemStatus, Response,
-    ResponseError, ResponseStatus, Usage,
+    CodeOutput, ErrorBody, ErrorCode, EventKind, IncompleteDetails, IncompleteReason, Item,
+    ItemStatus, Response, ResponseError, ResponseStatus, Truncation, Usage,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::record::{Record, Replay, Sampled};
+use crate::choice::Offer;
+use crate::logprobs::Logprobs;
+use crate::record::{Record, Replay, Said, Sampled};
 use crate::request::{self, Limits, Request};
-use crate::turn::{Decided, Outcome, SampleEnd, Turn, Used};
-use crate::writer::Writer;
+use crate::turn::{Decided, Outcome, Rules, SampleEnd, Turn, Used};
+use crate::writer::{CallResult, Seal, View, Writer, Written};
 
 /// Readers hear from a response at least this often (rule S11).
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -54,6 +57,8 @@ pub struct Run {
     /// Seconds since 1970.
     pub clock: fn() -> i64,
     pub cancel: CancellationToken,
+    /// Makes the `encrypted_content` of reasoning items; `None` where nobody asked for it.
+    pub seal: Option<Seal>,
 }
 
 /// Why a step did not come to its end.
@@ -72,13 +77,32 @@ impl From<StoreError> for Stopped {
 struct State {
     writer: Writer,
     turns: Vec<ModelTurn>,
-    specs: Vec<ToolSpec>,
-    advertised: Vec<String>,
+    /// So many of the oldest turns do not go to the model.
+    dropped: usize,
+    offer: Offer,
     used: Used,
     usage: Usage,
     /// Ids of the cut sample of a run that was killed.
     started: Vec<u32>,
+    logprobs: Logprobs,
+    /// Calls that the client is to run.
+    handed: Vec<ToolCall>,
     deadline: Instant,
+}
+
+/// Puts a response into the journal that a later [`Run`] takes up: it is `queued` until then.
+pub async fn enqueue(
+    journal: &mut Journal,
+    request: &Request,
+    now: i64,
+) -> Result<Response, StoreError> {
+    let mut response = request.response(journal.id().clone(), now, &[]);
+    response.status = ResponseStatus::Queued;
+    let shown = || Box::new(response.clone());
+    let kinds =
+        vec![EventKind::Created { response: shown() }, EventKind::Queued { response: shown() }];
+    journal.append(kinds, vec![], Durability::Power).await?;
+    Ok(response)
 }
 
 impl Run {
@@ -92,10 +116,12 @@ impl Run {
         let replay = Replay::of(self.journal.records().await?)
             .map_err(|source| AgentError::Journal { id: id.to_string(), source })?;
         let mut state = self.restore(&replay);
-        if self.journal.fold().created().is_none() {
-            let response = Box::new(self.opening());
-            let created = EventKind::Created { response: response.clone() };
-            let kinds = vec![created, EventKind::InProgress { response }];
+        if !self.journal.fold().started() {
+            let response = Box::new(self.in_progress());
+            let mut kinds = vec![EventKind::InProgress { response: response.clone() }];
+            if self.journal.fold().created().is_none() {
+                kinds.insert(0, EventKind::Created { response });
+            }
             self.journal.append(kinds, vec![], Durability::Process).await?;
         }
         let turns = self.turns(&mut state, replay).await;
@@ -108,14 +134,19 @@ impl Run {
         };
         // The store keeps a little room for this. Where that fails, too, the run can be resumed.
         let failed = ResponseError { code: ErrorCode::ServerError, message: error.to_string() };
-        state.writer = Writer::restore(self.journal.stored().await?, self.request.raw_reasoning);
+        let (built_in, view) = self.writes(&state.offer, &state.used);
+        state.writer = Writer::restore(self.journal.stored().await?, view, built_in, &[]);
         self.finish(&mut state, Outcome::Failed(failed)).await.or(Err(error.into()))
     }
 
-    /// The response as it stands at its beginning.
-    fn opening(&self) -> Response {
-        let tools: Vec<_> = self.tools.iter().map(|t| request::echo(t.spec())).collect();
-        self.request.response(self.journal.id().clone(), (self.clock)(), &tools)
+    /// The response as it stands before it has any output.
+    fn in_progress(&self) -> Response {
+        let mut response = self.journal.fold().created().cloned().unwrap_or_else(|| {
+            let tools: Vec<_> = self.tools.iter().map(|t| request::echo(t.as_ref())).collect();
+            self.request.response(self.journal.id().clone(), (self.clock)(), &tools)
+        });
+        response.status = ResponseStatus::InProgress;
+        response
     }
 
     fn restore(&mut self, replay: &Replay) -> State {
@@ -125,54 +156,109 @@ impl Run {
                 tool.resumed(finished_calls);
             }
         }
-        let specs: Vec<ToolSpec> = self.tools.iter().map(|t| t.spec().clone()).collect();
+        let offer = Offer::of(&self.request.tool_choice, &self.request.tools, &self.tools);
+        let fold = self.journal.fold();
+        let is_cut = replay.in_sample || fold.open().is_some();
+        let said = if is_cut { replay.said.as_slice() } else { &[] };
+        // What was used when the sample began that these pieces are of.
+        let before =
+            replay.steps.len() - usize::from(!replay.in_sample && !replay.steps.is_empty());
+        let mut used = Used::default();
+        for step in &replay.steps[..before] {
+            self.decide(&offer, &mut used, &step.sampled);
+        }
+        let (built_in, view) = self.writes(&offer, &used);
         State {
-            writer: Writer::restore(self.journal.fold(), self.request.raw_reasoning),
-            turns: self.request.messages().into_iter().map(ModelTurn::Given).collect(),
-            advertised: specs.iter().map(|s| s.name.clone()).collect(),
-            specs,
+            writer: Writer::restore(fold, view, built_in, said),
+            turns: self.request.turns(self.backend.info().reads_images),
+            dropped: replay.dropped,
+            offer,
             used: Used::default(),
             usage: Usage::default(),
             started: replay.started.clone(),
+            logprobs: Logprobs::new(self.request.sampling.top_logprobs),
+            handed: vec![],
             deadline: Instant::now() + self.limits.time_max,
         }
     }
 
+    /// What the writer of a sample may open and must hold back: a text that is to be judged waits,
+    /// and so does one beside a call that is due.
+    fn writes(&self, offer: &Offer, used: &Used) -> (Vec<(String, Shown)>, View) {
+        let may_run = |tool: &&Box<dyn Tool>| {
+            used.calls_left(self.tool_calls_max())
+                && offer.built_in.iter().any(|spec| spec == tool.spec())
+        };
+        let shown = |tool: &Box<dyn Tool>| (tool.spec().name.clone(), tool.shown());
+        let enforced = self.backend.enforces();
+        let is_due = !used.called && matches!(offer.calls, Calls::Required | Calls::Named(_));
+        let view = View {
+            raw_reasoning: self.request.raw_reasoning,
+            summary: self.request.summary,
+            seal: self.seal.clone(),
+            judge_text: (self.request.text.format.is_json() && !enforced.text)
+                || (is_due && !enforced.calls),
+        };
+        (self.tools.iter().filter(may_run).map(shown).collect(), view)
+    }
+
+    fn tool_calls_max(&self) -> u32 {
+        let asked = self.request.max_tool_calls.and_then(|max| u32::try_from(max).ok());
+        self.limits.tool_calls_max.min(asked.unwrap_or(u32::MAX))
+    }
+
     /// The loop. Steps that the journal holds are taken from it and not done again.
     async fn turns(&mut self, state: &mut State, replay: Replay) -> Result<Outcome, Stopped> {
+        if state.offer.is_impossible() {
+            let message = "`tool_choice` asks for a call, and none of its tools can be called here";
+            let (code, message) = (ErrorCode::InvalidPrompt, message.to_owned());
+            return Ok(Outcome::Failed(ResponseError { code, message }));
+        }
+        let is_cut = replay.in_sample && replay.started.is_empty();
         let mut replayed = replay.steps.into_iter();
+        if is_cut {
+            self.start_over(state, &replay.said).await?;
+        }
         loop {
-            let (sampled, outputs) = match replayed.next() {
-                Some(step) => (step.sampled, step.outputs),
-                None => (self.sample(state).await?, vec![]),
+            let (sampled, turn, outputs) = match replayed.next() {
+                Some(step) => {
+                    let turn = self.decide(&state.offer, &mut state.used, &step.sampled);
+                    (step.sampled, turn, step.outputs)
+                }
+                None => {
+                    let (sampled, turn) = self.sample(state).await?;
+                    (sampled, turn, vec![])
+                }
             };
             state.usage += sampled.usage;
-            let calls = sampled.calls();
-            let end = SampleEnd {
-                stop: sampled.stop(),
-                calls: &calls,
-                problems: &sampled.problems,
-                output_tokens: sampled.usage.output_tokens,
-            };
-            let turn = state.used.after(
-                &end,
-                &state.advertised,
-                &self.limits,
-                self.request.max_output_tokens,
-            );
             state.turns.push(sampled.turn());
-            match turn {
+            let calls = match turn {
                 Turn::Finished(outcome) => return Ok(outcome),
-                Turn::RunningTools { calls } => {
-                    for (index, decided) in calls.iter().enumerate() {
-                        let before = outputs.iter().find(|(i, _)| *i == index);
-                        let output = match before {
-                            Some((_, output)) => output.clone(),
-                            None => self.call(state, index, decided).await?,
-                        };
-                        push_output(&mut state.turns, decided.call(), output);
-                    }
+                Turn::Again { why } => {
+                    state.turns.push(ModelTurn::Given(Message::User { text: format!("[{why}]") }));
+                    continue;
                 }
+                Turn::RunningTools { calls } => calls,
+            };
+            let is_last = calls.iter().any(|decided| matches!(decided, Decided::Hand(_)));
+            for (index, decided) in calls.into_iter().enumerate() {
+                let before = outputs.iter().find(|(i, _)| *i == index);
+                let output = match (before, &decided) {
+                    (Some((_, output)), _) => output.clone(),
+                    (None, Decided::Hand(call)) => {
+                        state.handed.push(call.clone());
+                        continue;
+                    }
+                    (None, Decided::Run(call)) => self.call(state, index, call).await?,
+                    (None, Decided::Refuse { call, why }) => {
+                        self.refuse(state, index, call, why).await?;
+                        why.clone()
+                    }
+                };
+                push_output(&mut state.turns, decided.call(), output);
+            }
+            if is_last {
+                return Ok(Outcome::Completed);
             }
             for problem in sampled.problems.iter().filter(|p| p.call.is_none()) {
                 state.turns.push(ModelTurn::Given(unreadable(problem.message.clone())));
@@ -180,15 +266,73 @@ impl Run {
         }
     }
 
+    /// What follows a sample.
+    fn decide(&self, offer: &Offer, used: &mut Used, sampled: &Sampled) -> Turn {
+        let calls = sampled.calls();
+        let end = SampleEnd {
+            stop: sampled.stop(),
+            text: &sampled.text,
+            calls: &calls,
+            problems: &sampled.problems,
+            output_tokens: sampled.usage.output_tokens,
+        };
+        let rules = Rules {
+            offer,
+            limits: &self.limits,
+            format: &self.request.text.format,
+            parallel_calls: self.request.parallel_tool_calls,
+            tool_calls_max: self.tool_calls_max(),
+            output_tokens_max: self.request.max_output_tokens,
+            enforces: self.backend.enforces(),
+        };
+        used.after(&end, &rules)
+    }
+
+    /// A killed run's sample cannot be continued where the backend knows no ids: it is made anew,
+    /// unless a part of its answer was read already.
+    async fn start_over(&mut self, state: &mut State, said: &[Said]) -> Result<(), Stopped> {
+        if said.is_empty() {
+            return Ok(());
+        }
+        let mut written = Written::default();
+        if !state.writer.start_over(&mut written) {
+            let message = "the run was interrupted in the middle of its answer, and this model \
+                           cannot go on from there";
+            let (code, message) = (ErrorCode::ServerError, message.to_owned());
+            return Err(Stopped::Ended(Outcome::Failed(ResponseError { code, message })));
+        }
+        self.append(written, Durability::Process).await
+    }
+
+    async fn append(&mut self, written: Written, durability: Durability) -> Result<(), Stopped> {
+        let Written { events, records } = written;
+        if events.is_empty() && records.is_empty() {
+            return Ok(());
+        }
+        Ok(self.journal.append(events, json(&records), durability).await?)
+    }
+
     /// One sample, tried again while the model is not to be had.
-    async fn sample(&mut self, state: &mut State) -> Result<Sampled, Stopped> {
+    async fn sample(&mut self, state: &mut State) -> Result<(Sampled, Turn), Stopped> {
         let mut started = std::mem::take(&mut state.started);
         let mut tries = 0;
+        let (built_in, view) = self.writes(&state.offer, &state.used);
+        state.writer.prepare(built_in, view);
         loop {
             let failed = match self.sample_once(state, &mut started).await? {
                 Ok(sampled) => return Ok(sampled),
                 Err(e) => e,
             };
+            if self.request.truncation == Truncation::Auto
+                && let ModelError::ContextLength { input_tokens, context_window } = failed
+                && let Some(dropped) = to_drop(state, input_tokens, context_window)
+            {
+                tracing::info!("{dropped} of the oldest turns no longer fit and are left out");
+                state.dropped = dropped;
+                let records = vec![Record::Dropped { turns: dropped }];
+                self.append(Written { records, ..Written::default() }, Durability::Process).await?;
+                continue;
+            }
             let again = matches!(failed, ModelError::Unavailable(_) | ModelError::Busy { .. });
             if !again || tries >= self.limits.retries_max {
                 return Err(Stopped::Ended(Outcome::Failed(told(&failed))));
@@ -209,7 +353,7 @@ impl Run {
         &mut self,
         state: &mut State,
         started: &mut Vec<u32>,
-    ) -> Result<Result<Sampled, ModelError>, Stopped> {
+    ) -> Result<Result<(Sampled, Turn), ModelError>, Stopped> {
         let (backend, request) = (self.backend.clone(), self.sample_request(state, started));
         let opening = backend.sample(request);
         let mut opening = std::pin::pin!(opening);
@@ -241,21 +385,24 @@ impl Run {
             let Some(ready) = ready else {
                 return Ok(Err(ModelError::Unavailable("its stream ended too early".into())));
             };
-            let (mut events, mut ids, mut ended) = (vec![], vec![], None);
+            let (mut written, mut ids, mut said) = (Written::default(), vec![], vec![]);
+            let mut ended = None;
             for event in ready {
                 match event {
                     Ok(SampleEvent::Started { .. }) => {}
-                    Ok(SampleEvent::Chunk { ids: new, deltas, .. }) => {
+                    Ok(SampleEvent::Chunk { ids: new, deltas, logprobs }) => {
                         ids.extend(new);
+                        if self.request.logprobs {
+                            state.logprobs.push(logprobs);
+                        }
                         for delta in deltas {
-                            match delta {
-                                Delta::Reasoning(text) => {
-                                    state.writer.reasoning(&text, &mut events);
-                                }
-                                Delta::Text(text) => state.writer.text(&text, &mut events),
-                                // A call's item opens when it is about to run.
-                                _ => {}
-                            }
+                            let logprobs = match &delta {
+                                Delta::Text(text) => state.logprobs.take(text),
+                                _ => vec![],
+                            };
+                            let piece = Said::of(delta, logprobs);
+                            state.writer.say(&piece, &mut written);
+                            Said::join(&mut said, piece);
                         }
                     }
                     Ok(SampleEvent::Finished(sample)) => ended = Some(Ok(sample)),
@@ -263,11 +410,13 @@ impl Run {
                 }
             }
             started.extend(&ids);
+            if !ids.is_empty() || !said.is_empty() {
+                written.records.insert(0, Record::Ids { ids, said });
+            }
             match ended {
-                Some(Ok(sample)) => return self.sampled(state, sample, events).await.map(Ok),
+                Some(Ok(sample)) => return self.sampled(state, sample, written).await.map(Ok),
                 ended => {
-                    let records = if ids.is_empty() { vec![] } else { vec![Record::Ids { ids }] };
-                    self.journal.append(events, json(&records), Durability::Process).await?;
+                    self.append(written, Durability::Process).await?;
                     if let Some(Err(e)) = ended {
                         return Ok(Err(e));
                     }
@@ -282,12 +431,20 @@ impl Run {
             self.request.max_output_tokens.map(|m| m.saturating_sub(state.used.output_tokens));
         let thought = state.usage.output_tokens_details.reasoning_tokens;
         let thinking = self.request.effort.and_then(|e| e.thinking_tokens_max());
+        let built_in = state.offer.built_in.iter().cloned();
+        let client = state.offer.client.iter().map(|t| t.spec.clone());
+        let none_left = !state.used.calls_left(self.tool_calls_max());
+        let due = match &state.offer.calls {
+            _ if none_left && state.offer.client.is_empty() => Calls::None,
+            Calls::Required | Calls::Named(_) if state.used.called => Calls::Auto,
+            calls => calls.clone(),
+        };
         SampleRequest {
             key: self.journal.id().to_string(),
-            cache_key: None,
-            instructions: self.request.instructions.clone(),
-            turns: state.turns.clone(),
-            tools: state.specs.clone(),
+            cache_key: self.request.echo.prompt_cache_key.clone(),
+            instructions: self.request.told(),
+            turns: kept(&state.turns, state.dropped),
+            tools: built_in.chain(client).collect(),
             effort: self.request.effort.map(request::effort),
             today: Some(Day::from_unix_seconds((self.clock)())),
             sampling: Sampling {
@@ -296,58 +453,90 @@ impl Run {
                 top_k: options.top_k,
                 min_p: options.min_p,
                 seed: options.seed,
-                top_logprobs: options.top_logprobs,
+                top_logprobs: match self.request.logprobs {
+                    true => options.top_logprobs.max(1),
+                    false => 0,
+                },
             },
             output_tokens_max: left.unwrap_or(self.backend.info().context_window),
             thinking_tokens_max: thinking.map(|max| max.saturating_sub(thought)),
             started: started.to_vec(),
-            constraints: Default::default(),
+            constraints: Constraints {
+                calls: due,
+                parallel_calls: self.request.parallel_tool_calls,
+                text: self.request.text.format.schema(),
+            },
         }
     }
 
     /// Journals the end of a sample. Items that were being written are complete, unless the sample
-    /// was cut by its length.
+    /// was cut by its length or a call is still to run; text that waited is judged.
     async fn sampled(
         &mut self,
         state: &mut State,
         sample: Sample,
-        mut events: Vec<EventKind>,
-    ) -> Result<Sampled, Stopped> {
+        mut written: Written,
+    ) -> Result<(Sampled, Turn), Stopped> {
         let sampled = Sampled::of(sample);
-        if sampled.stop() == ozone_model::Stop::EndOfTurn {
-            state.writer.close(ItemStatus::Completed, &mut events);
+        let turn = self.decide(&state.offer, &mut state.used, &sampled);
+        let format = &self.request.text.format;
+        match &turn {
+            Turn::Finished(Outcome::Completed) if format.is_json() => {
+                let text = format.read(&sampled.text).unwrap_or_else(|_| sampled.text.clone());
+                state.writer.replace_text(Some(&text), &mut written);
+            }
+            Turn::RunningTools { .. } if format.is_json() => {
+                state.writer.replace_text(None, &mut written);
+            }
+            Turn::Again { .. } | Turn::Finished(Outcome::Failed(_)) => {
+                state.writer.replace_text(None, &mut written);
+            }
+            Turn::RunningTools { .. } | Turn::Finished(_) => state.writer.release(&mut written),
         }
-        let records = json(&[Record::Sampled(sampled.clone())]);
-        self.journal.append(events, records, Durability::Process).await?;
-        Ok(sampled)
+        if sampled.stop() == Stop::EndOfTurn {
+            state.writer.end_turn(&mut written);
+        }
+        written.records.push(Record::Sampled(sampled.clone()));
+        self.append(written, Durability::Process).await?;
+        Ok((sampled, turn))
     }
 
-    /// Runs one call, or tells the model why not. Gives what the model reads.
+    /// Tells the model why a call was not run. One that was shown while it was sampled ends.
+    async fn refuse(
+        &mut self,
+        state: &mut State,
+        index: usize,
+        call: &ToolCall,
+        why: &str,
+    ) -> Result<(), Stopped> {
+        tracing::info!("call of `{}` refused: {why}", call.name);
+        let mut written = Written::default();
+        let outputs = vec![CodeOutput::Logs { logs: why.to_owned() }];
+        let result = CallResult { text: why.to_owned(), outputs, failed: true };
+        state.writer.call_done(result, &mut written);
+        written.records.push(Record::ToolDone { index, output: why.to_owned() });
+        self.append(written, Durability::Process).await
+    }
+
+    /// Runs one call. Gives what the model reads.
     async fn call(
         &mut self,
         state: &mut State,
         index: usize,
-        decided: &Decided,
+        call: &ToolCall,
     ) -> Result<String, Stopped> {
-        let call = match decided {
-            Decided::Run(call) => call,
-            Decided::Refuse { call, why } => {
-                tracing::info!("call of `{}` refused: {why}", call.name);
-                let done = Record::ToolDone { index, output: why.clone() };
-                self.journal.append(vec![], json(&[done]), Durability::Process).await?;
-                return Ok(why.clone());
-            }
-        };
-        let at = state.specs.iter().position(|s| s.name == call.name);
-        let tool = &mut self.tools[at.expect("`Used::decide` runs advertised tools only")];
-        let Shown::CodeInterpreter { container_id, code_argument } = tool.shown();
-        let mut events = vec![];
-        if !state.writer.code_is_open() {
-            let code = argument(&call.arguments, code_argument);
-            state.writer.code_started(&container_id, &code, &mut events);
+        if state.writer.shows_otherwise(&call.arguments) {
+            let why = "not run: an argument is given twice; give each once".to_owned();
+            self.refuse(state, index, call, &why).await?;
+            return Ok(why);
         }
-        let started = json(&[Record::ToolStarted { index }]);
-        self.journal.append(events, started, Durability::Power).await?;
+        let at = self.tools.iter().position(|tool| tool.spec().name == call.name);
+        let tool = &mut self.tools[at.expect("`Used::after` runs offered tools only")];
+        let mut written = Written::default();
+        state.writer.call_runs(&call.name, tool.shown(), &call.arguments, &mut written);
+        written.records.push(Record::ToolStarted { index });
+        let Written { events, records } = written;
+        self.journal.append(events, json(&records), Durability::Power).await?;
 
         let cancel = self.cancel.child_token();
         let request = Call {
@@ -387,29 +576,35 @@ impl Run {
                 return Err(Stopped::Ended(Outcome::Failed(ResponseError { code, message })));
             }
         };
-        let mut events = vec![];
-        let status = if output.failed { ItemStatus::Failed } else { ItemStatus::Completed };
-        let text = output.text.clone();
-        state.writer.code_done(outputs(output), status, &mut events);
-        let done = json(&[Record::ToolDone { index, output: text.clone() }]);
-        self.journal.append(events, done, Durability::Power).await?;
+        let mut written = Written::default();
+        let (text, failed) = (output.text.clone(), output.failed);
+        let result = CallResult { text: text.clone(), outputs: outputs(output), failed };
+        state.writer.call_done(result, &mut written);
+        written.records.push(Record::ToolDone { index, output: text.clone() });
+        let Written { events, records } = written;
+        self.journal.append(events, json(&records), Durability::Power).await?;
         Ok(text)
     }
 
     /// Journals the one outcome.
     async fn finish(mut self, state: &mut State, outcome: Outcome) -> Result<Response, AgentError> {
-        let mut events = vec![];
+        let mut written = Written::default();
         let open = match outcome {
             Outcome::Completed => ItemStatus::Completed,
             _ => ItemStatus::Incomplete,
         };
-        state.writer.close(open, &mut events);
-        let mut response = self.journal.fold().created().cloned().unwrap_or_else(|| self.opening());
+        state.writer.close(open, &mut written);
+        if outcome == Outcome::Completed {
+            for call in &state.handed {
+                let tool = state.offer.client_tool(&call.name);
+                let tool = tool.expect("`Used::after` hands over calls of the client's tools only");
+                state.writer.client_call(tool, &call.arguments, &mut written);
+            }
+        }
+        let Written { mut events, records } = written;
+        let mut response = self.in_progress();
         response.output = self.journal.fold().items().to_vec();
-        response.output.extend(events.iter().filter_map(|e| match e {
-            EventKind::OutputItemDone { item, .. } => Some(item.clone()),
-            _ => None,
-        }));
+        response.output.extend(done(&events).cloned());
         response.completed_at = Some((self.clock)());
         response.usage = Some(state.usage);
         let incomplete = |reason| Some(IncompleteDetails { reason });
@@ -436,14 +631,86 @@ impl Run {
                         .and_then(|c| c.as_str().map(str::to_owned)),
                     message: error.message.clone(),
                     param: None,
+                    error: Some(error_body(&error)),
                 });
                 response.error = Some(error);
                 |response| EventKind::Failed { response }
             }
         };
         events.push(event(Box::new(response.clone())));
-        self.journal.append(events, vec![], Durability::Power).await?;
+        self.journal.append(events, json(&records), Durability::Power).await?;
         Ok(response)
+    }
+}
+
+/// The items that these events finish.
+fn done(events: &[EventKind]) -> impl Iterator<Item = &Item> {
+    events.iter().filter_map(|event| match event {
+        EventKind::OutputItemDone { item, .. } => Some(item),
+        _ => None,
+    })
+}
+
+fn error_body(error: &ResponseError) -> ErrorBody {
+    let code = serde_json::to_value(error.code).ok();
+    let kind = match error.code {
+        ErrorCode::ServerError | ErrorCode::VectorStoreTimeout => "server_error",
+        ErrorCode::RateLimitExceeded => "rate_limit_error",
+        _ => "invalid_request_error",
+    };
+    ErrorBody {
+        message: error.message.clone(),
+        kind: kind.into(),
+        param: None,
+        code: code.and_then(|c| c.as_str().map(str::to_owned)),
+    }
+}
+
+/// The turns that go to the model: what tells it who it is stays, whatever its age.
+fn kept(turns: &[ModelTurn], dropped: usize) -> Vec<ModelTurn> {
+    let stays = |turn: &ModelTurn| {
+        matches!(turn, ModelTurn::Given(Message::System { .. } | Message::Developer { .. }))
+    };
+    let kept = turns.iter().enumerate().filter(|(at, turn)| *at >= dropped || stays(turn));
+    kept.map(|(_, turn)| turn.clone()).collect()
+}
+
+/// How many of the oldest turns must go so that the rest may fit: whole exchanges, and never the
+/// last question. `None` when nothing more can go.
+fn to_drop(state: &State, input_tokens: u64, context_window: u64) -> Option<usize> {
+    let is_user = |turn: &ModelTurn| {
+        matches!(turn, ModelTurn::Given(Message::User { .. }) | ModelTurn::Shown { .. })
+    };
+    let starts: Vec<usize> = (state.turns.iter().enumerate())
+        .filter(|(at, turn)| *at > state.dropped && is_user(turn))
+        .map(|(at, _)| at)
+        .collect();
+    // Room for an answer: a quarter of the window.
+    let keep = context_window - context_window / 4;
+    let excess = input_tokens.saturating_sub(keep);
+    let length = |turns: &[ModelTurn]| turns.iter().map(length).sum::<usize>() as u64;
+    let all = length(&kept(&state.turns, state.dropped)).max(1);
+    let enough = |at: &usize| {
+        let gone = length(&state.turns[state.dropped..*at]);
+        gone.saturating_mul(input_tokens) >= excess.saturating_mul(all)
+    };
+    starts.iter().copied().find(enough).or(starts.last().copied())
+}
+
+/// How long a turn is, roughly, in bytes.
+fn length(turn: &ModelTurn) -> usize {
+    match turn {
+        ModelTurn::Shown { text, images } => text.len() + 4096 * images.len(),
+        ModelTurn::Given(message) | ModelTurn::Sampled { message, .. } => match message {
+            Message::System { text } | Message::Developer { text } | Message::User { text } => {
+                text.len()
+            }
+            Message::Assistant { reasoning, text, tool_calls } => {
+                let calls = tool_calls.iter().map(|c| c.name.len() + c.arguments.len());
+                reasoning.as_ref().map_or(0, String::len) + text.len() + calls.sum::<usize>()
+            }
+            Message::ToolResult { output, .. } => output.len(),
+        },
     }
 }
 
@@ -453,6 +720,7 @@ fn out_of_time() -> Stopped {
 
 async fn keep_alive(journal: &mut Journal) -> Result<(), StoreError> {
     let Some(mut response) = journal.fold().created().cloned() else { return Ok(()) };
+    response.status = ResponseStatus::InProgress;
     response.output = journal.fold().items().to_vec();
     let event = EventKind::InProgress { response: Box::new(response) };
     journal.append(vec![event], vec![], Durability::Process).await
@@ -473,14 +741,6 @@ fn push_output(turns: &mut Vec<ModelTurn>, call: &ToolCall, output: String) {
 /// What the model reads of a call that could not be parsed.
 fn unreadable(text: String) -> Message {
     Message::ToolResult { call_id: String::new(), name: String::new(), output: text }
-}
-
-/// The text of one string argument; the whole arguments when it is not to be had.
-fn argument(arguments: &str, name: &str) -> String {
-    serde_json::from_str::<serde_json::Value>(arguments)
-        .ok()
-        .and_then(|v| v.get(name)?.as_str().map(str::to_owned))
-        .unwrap_or_else(|| arguments.to_owned())
 }
 
 fn outputs(output: ToolOutput) -> Vec<CodeOutput> {

@@ -1,240 +1,686 @@
-//! Turns deltas and calls into events, in the order of the stream rules. Pure: events come out, the
-//! shell journals them.
+//! Turns what a model says, and what becomes of its calls, into events in the order of the stream
+//! rules. Pure: events and records come out, the shell journals them.
+//!
+//! One item is open at a time. A call that runs here opens while it is being sampled, and stays open
+//! until it has run; what the sample says behind it waits. Text that must be judged first waits,
+//! too. Both are a function of the pieces of the sample ([`Said`]), which are recorded, so that a
+//! killed run's writer is what it was.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use ozone_tools::Shown;
 use ozone_types::item::Known;
-use ozone_types::{CodeOutput, Content, EventKind, Fold, Item, ItemId, ItemStatus, Role, Text};
+use ozone_types::{
+    CallId, CodeOutput, Content, EventKind, Fold, Item, ItemId, ItemStatus, Phase, Role, Summary,
+    Text,
+};
+use serde_json::Value;
+
+use crate::arguments::StringArgument;
+use crate::record::{Record, Said};
+use crate::summary::Digest;
+use crate::tools::ClientTool;
+
+/// Makes `encrypted_content` of raw reasoning.
+pub type Seal = Arc<dyn Fn(&str) -> String + Send + Sync>;
+
+/// What readers get to see.
+#[derive(Clone, Default)]
+pub(crate) struct View {
+    pub raw_reasoning: bool,
+    pub summary: Option<Summary>,
+    pub seal: Option<Seal>,
+    /// Text waits for [`Writer::release`] or [`Writer::replace_text`].
+    pub judge_text: bool,
+}
+
+/// What is to be journaled.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    pub events: Vec<EventKind>,
+    pub records: Vec<Record>,
+}
 
 /// What is being written.
-#[derive(Debug, Clone, PartialEq)]
 enum Open {
     Nothing,
-    Reasoning { id: ItemId, text: String },
-    Message { id: ItemId, text: String },
-    Code { id: ItemId, container_id: String, code: String },
+    Reasoning { id: ItemId, text: String, summary: Vec<Content>, digest: Option<Digest> },
+    Message { id: ItemId, phase: Option<Phase>, text: String, logprobs: Vec<Value> },
+    Call(Call),
+}
+
+/// A call that runs here.
+struct Call {
+    id: ItemId,
+    call_id: CallId,
+    /// As the model calls it.
+    name: String,
+    shown: Shown,
+    /// What its deltas have shown: code or arguments.
+    text: String,
+    code: Option<StringArgument>,
+    /// Its text is done, and it was said to run.
+    running: bool,
+}
+
+/// What a call that ran here gave.
+pub(crate) struct CallResult {
+    pub text: String,
+    /// For a `code_interpreter_call`.
+    pub outputs: Vec<CodeOutput>,
+    pub failed: bool,
 }
 
 /// Writes the items of one response, one at a time.
-#[derive(Debug)]
 pub(crate) struct Writer {
     output_index: u64,
     open: Open,
-    raw_reasoning: bool,
+    view: View,
+    /// The tools that run here, by the names that the model knows.
+    built_in: Vec<(String, Shown)>,
+    waiting: VecDeque<Said>,
 }
 
 impl Writer {
-    /// Goes on where the journal ends.
-    pub fn restore(fold: &Fold, raw_reasoning: bool) -> Self {
-        let open = fold.open().map_or(Open::Nothing, |open| {
-            let text = open.part.clone().unwrap_or_default();
-            match &open.item {
-                Item::Known(Known::Reasoning { id, .. }) => {
-                    Open::Reasoning { id: id.clone(), text }
-                }
-                Item::Known(Known::Message { id: Some(id), .. }) => {
-                    Open::Message { id: id.clone(), text }
-                }
-                Item::Known(Known::CodeInterpreterCall { id, container_id, .. }) => {
-                    Open::Code { id: id.clone(), container_id: container_id.clone(), code: text }
-                }
-                _ => Open::Nothing,
-            }
-        });
+    /// Goes on where the journal ends. `said` is what a cut sample has said, or a whole one whose
+    /// call is still open.
+    pub fn restore(fold: &Fold, view: View, built_in: Vec<(String, Shown)>, said: &[Said]) -> Self {
         let output_index = fold.items().len() as u64;
-        Writer { output_index, open, raw_reasoning }
+        let (open, waiting) = (Open::Nothing, VecDeque::new());
+        let mut writer = Writer { output_index, open, view, built_in, waiting };
+        let mut scratch = Written::default();
+        for said in said {
+            writer.say(said, &mut scratch);
+        }
+        writer.output_index = output_index;
+        writer.adopt(fold);
+        writer
     }
 
-    pub fn reasoning(&mut self, delta: &str, events: &mut Vec<EventKind>) {
-        if delta.is_empty() {
+    /// The journal knows the id of the open item, and whether there is one.
+    fn adopt(&mut self, fold: &Fold) {
+        let Some(open) = fold.open() else {
+            self.open = Open::Nothing;
+            return;
+        };
+        let part = open.part.clone().unwrap_or_default();
+        let Item::Known(known) = &open.item else { return };
+        match (known, &mut self.open) {
+            (Known::Reasoning { id, .. }, Open::Reasoning { id: own, .. })
+            | (Known::Message { id: Some(id), .. }, Open::Message { id: own, .. }) => {
+                *own = id.clone();
+            }
+            (Known::CodeInterpreterCall { id, code, .. }, Open::Call(call)) => {
+                (call.id, call.running) = (id.clone(), !code.is_empty());
+                call.text = part;
+            }
+            (Known::McpCall { id, arguments, .. }, Open::Call(call)) => {
+                (call.id, call.running) = (id.clone(), !arguments.is_empty());
+                call.text = part;
+            }
+            (Known::FunctionCall { id: Some(id), call_id, arguments, .. }, Open::Call(call)) => {
+                (call.id, call.running) = (id.clone(), !arguments.is_empty());
+                (call.call_id, call.text) = (call_id.clone(), part);
+            }
+            (known, _) => self.open = reopened(known, part),
+        }
+    }
+
+    /// Takes a piece of a sample.
+    pub fn say(&mut self, said: &Said, out: &mut Written) {
+        let is_text = matches!(said, Said::Text { .. } | Said::Commentary(_));
+        let call =
+            matches!(said, Said::Call { .. } | Said::Arguments { .. } | Said::CallEnd { .. });
+        let waits = !call
+            && (!self.waiting.is_empty()
+                || matches!(self.open, Open::Call(_))
+                || (is_text && self.view.judge_text));
+        if waits {
+            let mut waiting = Vec::from(std::mem::take(&mut self.waiting));
+            Said::join(&mut waiting, said.clone());
+            self.waiting = waiting.into();
             return;
         }
+        self.write(said, out);
+    }
+
+    fn write(&mut self, said: &Said, out: &mut Written) {
+        match said {
+            Said::Reasoning(text) => self.reasoning(text, out),
+            Said::Text { text, logprobs } => self.text(None, text, logprobs, out),
+            Said::Commentary(text) => self.text(Some(Phase::Commentary), text, &[], out),
+            Said::Call { index, name } => self.sampled_call(*index, name, out),
+            Said::Arguments { index: 0, text } => self.sampled_arguments(text, out),
+            Said::Arguments { .. } | Said::CallEnd { .. } => {}
+        }
+    }
+
+    fn reasoning(&mut self, delta: &str, out: &mut Written) {
         if !matches!(self.open, Open::Reasoning { .. }) {
             if delta.trim().is_empty() {
                 return;
             }
-            self.close(ItemStatus::Completed, events);
+            self.close(ItemStatus::Completed, out);
             let id = ItemId::reasoning();
-            let item = reasoning_item(&id, None, ItemStatus::InProgress);
-            events.push(EventKind::OutputItemAdded { output_index: self.output_index, item });
-            self.open = Open::Reasoning { id, text: String::new() };
+            let item = reasoning_item(&id, vec![], None, None, ItemStatus::InProgress);
+            self.added(item, out);
+            let summary = self.view.summary.filter(|_| !self.view.raw_reasoning);
+            let (text, digest) = (String::new(), summary.map(Digest::new));
+            self.open = Open::Reasoning { id, text, summary: vec![], digest };
         }
-        let Open::Reasoning { id, text } = &mut self.open else { return };
+        let Open::Reasoning { id, text, summary, digest } = &mut self.open else { return };
+        if delta.is_empty() {
+            return;
+        }
         text.push_str(delta);
-        if self.raw_reasoning {
-            events.push(EventKind::ReasoningTextDelta {
+        if self.view.raw_reasoning {
+            out.events.push(EventKind::ReasoningTextDelta {
                 item_id: id.clone(),
                 output_index: self.output_index,
                 content_index: 0,
                 delta: delta.to_owned(),
             });
         }
+        for part in digest.iter_mut().flat_map(|digest| digest.push(delta)) {
+            summary_part(id, self.output_index, summary, part, out);
+        }
     }
 
-    pub fn text(&mut self, delta: &str, events: &mut Vec<EventKind>) {
+    fn text(&mut self, phase: Option<Phase>, delta: &str, new: &[Value], out: &mut Written) {
         let mut delta = delta;
-        if !matches!(self.open, Open::Message { .. }) {
+        if !matches!(&self.open, Open::Message { phase: open, .. } if *open == phase) {
             delta = delta.trim_start();
             if delta.is_empty() {
                 return;
             }
-            self.close(ItemStatus::Completed, events);
-            let (output_index, id) = (self.output_index, ItemId::message());
-            let item = message_item(&id, "", ItemStatus::InProgress);
-            events.push(EventKind::OutputItemAdded { output_index, item });
-            events.push(EventKind::ContentPartAdded {
+            self.close(ItemStatus::Completed, out);
+            let id = ItemId::message();
+            self.added(message_item(&id, phase, None, ItemStatus::InProgress), out);
+            out.events.push(EventKind::ContentPartAdded {
                 item_id: id.clone(),
-                output_index,
+                output_index: self.output_index,
                 content_index: 0,
                 part: Content::output_text(""),
             });
-            self.open = Open::Message { id, text: String::new() };
+            self.open = Open::Message { id, phase, text: String::new(), logprobs: vec![] };
         }
-        let Open::Message { id, text } = &mut self.open else { return };
+        let Open::Message { id, text, logprobs, .. } = &mut self.open else { return };
         if delta.is_empty() {
             return;
         }
         text.push_str(delta);
-        events.push(EventKind::OutputTextDelta {
+        logprobs.extend_from_slice(new);
+        out.events.push(EventKind::OutputTextDelta {
             item_id: id.clone(),
             output_index: self.output_index,
             content_index: 0,
             delta: delta.to_owned(),
-            logprobs: vec![],
+            logprobs: new.to_vec(),
         });
     }
 
-    /// A call is about to run. Nothing is added when the call was open before (a killed run).
-    pub fn code_started(&mut self, container_id: &str, code: &str, events: &mut Vec<EventKind>) {
-        if matches!(self.open, Open::Code { .. }) {
-            return;
+    /// The first call of a sample opens while it is sampled, if it runs here and nothing waits.
+    fn sampled_call(&mut self, index: usize, name: &str, out: &mut Written) {
+        let shown = self.built_in.iter().find(|(own, _)| own == name).map(|(_, s)| s.clone());
+        if let Some(shown) = shown.filter(|_| index == 0 && self.waiting.is_empty()) {
+            self.open_call(name, shown, out);
         }
-        self.close(ItemStatus::Completed, events);
-        let (item_id, output_index) = (ItemId::code_interpreter(), self.output_index);
-        let item = code_item(&item_id, container_id, "", ItemStatus::InProgress, None);
-        events.push(EventKind::OutputItemAdded { output_index, item });
-        let id = || item_id.clone();
-        events.push(EventKind::CodeInterpreterCallInProgress { item_id: id(), output_index });
-        events.push(EventKind::CodeInterpreterCallCodeDelta {
-            item_id: id(),
-            output_index,
-            delta: code.to_owned(),
-        });
-        events.push(EventKind::CodeInterpreterCallCodeDone {
-            item_id: id(),
-            output_index,
-            code: code.to_owned(),
-        });
-        events.push(EventKind::CodeInterpreterCallInterpreting { item_id: id(), output_index });
-        self.open = Open::Code {
-            id: item_id,
-            container_id: container_id.to_owned(),
-            code: code.to_owned(),
-        };
     }
 
-    pub fn code_done(
-        &mut self,
-        outputs: Vec<CodeOutput>,
-        status: ItemStatus,
-        events: &mut Vec<EventKind>,
-    ) {
-        let Open::Code { id, container_id, code } =
-            std::mem::replace(&mut self.open, Open::Nothing)
-        else {
-            return;
+    fn sampled_arguments(&mut self, json: &str, out: &mut Written) {
+        let Open::Call(call) = &mut self.open else { return };
+        let delta = match &mut call.code {
+            Some(code) => code.push(json),
+            None => json.to_owned(),
         };
-        let output_index = self.output_index;
-        if status == ItemStatus::Completed {
-            events.push(EventKind::CodeInterpreterCallCompleted {
-                item_id: id.clone(),
-                output_index,
-            });
+        call.delta(self.output_index, delta, out);
+    }
+
+    fn open_call(&mut self, name: &str, shown: Shown, out: &mut Written) {
+        self.close(ItemStatus::Completed, out);
+        let call = Call::new(name, shown);
+        self.added(call.item("", ItemStatus::InProgress, None), out);
+        let (item_id, output_index) = (call.id.clone(), self.output_index);
+        match call.shown {
+            Shown::CodeInterpreter { .. } => {
+                out.events.push(EventKind::CodeInterpreterCallInProgress { item_id, output_index });
+            }
+            Shown::McpCall { .. } => {
+                out.events.push(EventKind::McpCallInProgress { item_id, output_index });
+            }
+            Shown::FunctionCall => {}
         }
-        let item = code_item(&id, &container_id, &code, status, Some(outputs));
-        events.push(EventKind::OutputItemDone { output_index, item });
-        self.output_index += 1;
+        self.open = Open::Call(call);
+    }
+
+    /// A call is about to run: its item is opened unless it is, and shows the whole of `arguments`.
+    /// Nothing is added when the call was said to run before (a killed run).
+    pub fn call_runs(&mut self, name: &str, shown: Shown, arguments: &str, out: &mut Written) {
+        if !matches!(self.open, Open::Call(_)) {
+            self.open_call(name, shown, out);
+        }
+        let Open::Call(call) = &mut self.open else { return };
+        if call.running {
+            return;
+        }
+        let whole = call.whole(arguments);
+        if let Some(rest) = whole.strip_prefix(&call.text) {
+            call.delta(self.output_index, rest.to_owned(), out);
+        }
+        call.done(self.output_index, out);
+        call.running = true;
+        if let Shown::CodeInterpreter { .. } = call.shown {
+            let (item_id, output_index) = (call.id.clone(), self.output_index);
+            out.events.push(EventKind::CodeInterpreterCallInterpreting { item_id, output_index });
+        }
+    }
+
+    /// What was shown of the call while it was sampled is not how its arguments begin: `{"code": a,
+    /// "code": b}` must not run one thing and show another.
+    pub fn shows_otherwise(&self, arguments: &str) -> bool {
+        matches!(&self.open, Open::Call(call)
+            if !call.running && !call.whole(arguments).starts_with(&call.text))
+    }
+
+    /// The call has run, or was refused after it was opened. What waited behind it comes.
+    pub fn call_done(&mut self, result: CallResult, out: &mut Written) {
+        match std::mem::replace(&mut self.open, Open::Nothing) {
+            Open::Call(mut call) => {
+                if !call.running {
+                    call.done(self.output_index, out);
+                }
+                self.end_call(&call, result, out);
+            }
+            other => self.open = other,
+        }
+        self.release(out);
+        self.end_turn(out);
+    }
+
+    fn end_call(&mut self, call: &Call, result: CallResult, out: &mut Written) {
+        let (item_id, output_index) = (call.id.clone(), self.output_index);
+        let status = if result.failed { ItemStatus::Failed } else { ItemStatus::Completed };
+        match (&call.shown, result.failed) {
+            (Shown::CodeInterpreter { .. }, false) => {
+                out.events.push(EventKind::CodeInterpreterCallCompleted { item_id, output_index });
+            }
+            (Shown::McpCall { .. }, false) => {
+                out.events.push(EventKind::McpCallCompleted { item_id, output_index });
+            }
+            (Shown::McpCall { .. }, true) => {
+                out.events.push(EventKind::McpCallFailed { item_id, output_index });
+            }
+            (Shown::CodeInterpreter { .. }, true) | (Shown::FunctionCall, _) => {}
+        }
+        let item = call.item(&call.text, status, Some(&result));
+        self.done(item, out);
+        if call.shown == Shown::FunctionCall {
+            let output = |text: String| {
+                let (id, call_id) = (Some(ItemId::function_call_output()), call.call_id.clone());
+                let (output, status) = (Text::Plain(text), Some(ItemStatus::Completed));
+                Known::FunctionCallOutput { id, call_id, output, status }
+            };
+            let item: Item = output(result.text).into();
+            self.added(item.clone(), out);
+            self.done(item, out);
+        }
+    }
+
+    /// A call that the client runs.
+    pub fn client_call(&mut self, tool: &ClientTool, arguments: &str, out: &mut Written) {
+        let text = tool.text(arguments);
+        let id = match tool.kind {
+            crate::tools::ClientKind::Function { .. } => ItemId::function_call(),
+            crate::tools::ClientKind::Custom { .. } => ItemId::custom_tool_call(),
+        };
+        let ids = (id.clone(), CallId::mint());
+        self.close(ItemStatus::Completed, out);
+        self.added(tool.item(&ids, "", ItemStatus::InProgress), out);
+        let (output_index, delta) = (self.output_index, text.clone());
+        match tool.kind {
+            crate::tools::ClientKind::Function { .. } => out.events.extend([
+                EventKind::FunctionCallArgumentsDelta { item_id: id.clone(), output_index, delta },
+                EventKind::FunctionCallArgumentsDone {
+                    item_id: id,
+                    output_index,
+                    name: tool.name.clone(),
+                    arguments: text.clone(),
+                },
+            ]),
+            crate::tools::ClientKind::Custom { .. } => out.events.extend([
+                EventKind::CustomToolCallInputDelta { item_id: id.clone(), output_index, delta },
+                EventKind::CustomToolCallInputDone {
+                    item_id: id,
+                    output_index,
+                    input: text.clone(),
+                },
+            ]),
+        }
+        self.done(tool.item(&ids, &text, ItemStatus::Completed), out);
+    }
+
+    /// What waited comes, unless a call is still to run before it.
+    pub fn release(&mut self, out: &mut Written) {
+        if matches!(self.open, Open::Call(_)) {
+            return;
+        }
+        for said in std::mem::take(&mut self.waiting) {
+            self.write(&said, out);
+        }
+    }
+
+    /// The text that waited to be judged goes, and `text` comes in its place; a text that is equal
+    /// to what waited keeps its logprobs.
+    pub fn replace_text(&mut self, text: Option<&str>, out: &mut Written) {
+        let waited: String = (self.waiting.iter())
+            .filter_map(|said| match said {
+                Said::Text { text, .. } => Some(text.as_str()),
+                _ => None,
+            })
+            .collect();
+        if text.is_some_and(|text| text == waited) {
+            return self.release(out);
+        }
+        self.waiting.retain(|said| matches!(said, Said::Reasoning(_)));
+        self.release(out);
+        if let Some(text) = text {
+            self.text(None, text, &[], out);
+        }
+    }
+
+    /// The model has ended its turn: what is open is complete, but for a call.
+    pub fn end_turn(&mut self, out: &mut Written) {
+        if !matches!(self.open, Open::Call(_)) {
+            self.close(ItemStatus::Completed, out);
+        }
     }
 
     /// Ends what is open.
-    pub fn close(&mut self, status: ItemStatus, events: &mut Vec<EventKind>) {
+    pub fn close(&mut self, status: ItemStatus, out: &mut Written) {
         let output_index = self.output_index;
         match std::mem::replace(&mut self.open, Open::Nothing) {
             Open::Nothing => {}
-            Open::Reasoning { id, text } => {
-                if self.raw_reasoning {
-                    events.push(EventKind::ReasoningTextDone {
+            Open::Reasoning { id, text, mut summary, digest } => {
+                if self.view.raw_reasoning {
+                    out.events.push(EventKind::ReasoningTextDone {
                         item_id: id.clone(),
                         output_index,
                         content_index: 0,
                         text: text.clone(),
                     });
+                } else {
+                    let (item_id, text) = (id.clone(), text.clone());
+                    out.records.push(Record::Reasoned { item_id, text });
                 }
-                let text = self.raw_reasoning.then_some(text);
-                let item = reasoning_item(&id, text, status);
-                events.push(EventKind::OutputItemDone { output_index, item });
-                self.output_index += 1;
+                if let Some(part) = digest.and_then(Digest::finish) {
+                    summary_part(&id, output_index, &mut summary, part, out);
+                }
+                let sealed = self.view.seal.as_ref().map(|seal| seal(&text));
+                let raw = self.view.raw_reasoning.then_some(text);
+                self.done(reasoning_item(&id, summary, raw, sealed, status), out);
             }
-            Open::Message { id, text } => {
-                events.push(EventKind::OutputTextDone {
-                    item_id: id.clone(),
-                    output_index,
-                    content_index: 0,
-                    text: text.clone(),
-                    logprobs: vec![],
-                });
-                events.push(EventKind::ContentPartDone {
-                    item_id: id.clone(),
-                    output_index,
-                    content_index: 0,
-                    part: Content::output_text(&text),
-                });
-                let item = message_item(&id, &text, status);
-                events.push(EventKind::OutputItemDone { output_index, item });
-                self.output_index += 1;
+            Open::Message { id, phase, text, logprobs } => {
+                let part = output_text(&text, &logprobs);
+                out.events.extend([
+                    EventKind::OutputTextDone {
+                        item_id: id.clone(),
+                        output_index,
+                        content_index: 0,
+                        text,
+                        logprobs,
+                    },
+                    EventKind::ContentPartDone {
+                        item_id: id.clone(),
+                        output_index,
+                        content_index: 0,
+                        part: part.clone(),
+                    },
+                ]);
+                self.done(message_item(&id, phase, Some(part), status), out);
             }
-            open @ Open::Code { .. } => {
-                self.open = open;
-                let logs = "the call was interrupted".to_owned();
-                self.code_done(vec![CodeOutput::Logs { logs }], ItemStatus::Incomplete, events);
+            Open::Call(mut call) => {
+                if !call.running {
+                    call.done(output_index, out);
+                }
+                let text = "the call was interrupted".to_owned();
+                let outputs = vec![CodeOutput::Logs { logs: text.clone() }];
+                let result = CallResult { text, outputs, failed: true };
+                self.waiting.clear();
+                self.done(call.item(&call.text, ItemStatus::Incomplete, Some(&result)), out);
             }
         }
     }
 
-    /// `true` while a call that was started has no outputs.
-    pub fn code_is_open(&self) -> bool {
-        matches!(self.open, Open::Code { .. })
+    /// The sample will be made anew: what it said so far ends here. `false` when that cannot be,
+    /// because a part of its answer was read already.
+    pub fn start_over(&mut self, out: &mut Written) -> bool {
+        self.waiting.clear();
+        match &self.open {
+            Open::Message { .. } => return false,
+            Open::Call(_) => {
+                let text = "the call was not finished".to_owned();
+                let outputs = vec![CodeOutput::Logs { logs: text.clone() }];
+                self.call_done(CallResult { text, outputs, failed: true }, out);
+            }
+            Open::Nothing | Open::Reasoning { .. } => self.close(ItemStatus::Completed, out),
+        }
+        true
+    }
+
+    /// Before a sample: the calls that may be opened while they are sampled, and what is shown.
+    pub fn prepare(&mut self, built_in: Vec<(String, Shown)>, view: View) {
+        (self.built_in, self.view) = (built_in, view);
+    }
+
+    fn added(&self, item: Item, out: &mut Written) {
+        out.events.push(EventKind::OutputItemAdded { output_index: self.output_index, item });
+    }
+
+    fn done(&mut self, item: Item, out: &mut Written) {
+        out.events.push(EventKind::OutputItemDone { output_index: self.output_index, item });
+        self.output_index += 1;
     }
 }
 
-fn reasoning_item(id: &ItemId, text: Option<String>, status: ItemStatus) -> Item {
-    let content = text.map(|text| Content::ReasoningText { text }).into_iter().collect();
-    let (id, status) = (id.clone(), Some(status));
-    Known::Reasoning { id, summary: vec![], content, encrypted_content: None, status }.into()
+impl Call {
+    fn new(name: &str, shown: Shown) -> Self {
+        let (id, code) = match &shown {
+            Shown::CodeInterpreter { code_argument, .. } => {
+                (ItemId::code_interpreter(), Some(StringArgument::new(code_argument)))
+            }
+            Shown::McpCall { .. } => (ItemId::mcp_call(), None),
+            Shown::FunctionCall => (ItemId::function_call(), None),
+        };
+        let (call_id, name, text) = (CallId::mint(), name.to_owned(), String::new());
+        Call { id, call_id, name, shown, text, code, running: false }
+    }
+
+    /// What the item shows of these arguments.
+    fn whole(&self, arguments: &str) -> String {
+        match &self.shown {
+            Shown::CodeInterpreter { code_argument, .. } => {
+                serde_json::from_str::<Value>(arguments)
+                    .ok()
+                    .and_then(|v| v.get(code_argument)?.as_str().map(str::to_owned))
+                    .unwrap_or_else(|| arguments.to_owned())
+            }
+            Shown::McpCall { .. } | Shown::FunctionCall => arguments.to_owned(),
+        }
+    }
+
+    fn delta(&mut self, output_index: u64, delta: String, out: &mut Written) {
+        if delta.is_empty() {
+            return;
+        }
+        self.text.push_str(&delta);
+        let item_id = self.id.clone();
+        out.events.push(match self.shown {
+            Shown::CodeInterpreter { .. } => {
+                EventKind::CodeInterpreterCallCodeDelta { item_id, output_index, delta }
+            }
+            Shown::McpCall { .. } => {
+                EventKind::McpCallArgumentsDelta { item_id, output_index, delta }
+            }
+            Shown::FunctionCall => {
+                EventKind::FunctionCallArgumentsDelta { item_id, output_index, delta }
+            }
+        });
+    }
+
+    /// The text is whole.
+    fn done(&mut self, output_index: u64, out: &mut Written) {
+        let (item_id, text) = (self.id.clone(), self.text.clone());
+        out.events.push(match self.shown {
+            Shown::CodeInterpreter { .. } => {
+                EventKind::CodeInterpreterCallCodeDone { item_id, output_index, code: text }
+            }
+            Shown::McpCall { .. } => {
+                EventKind::McpCallArgumentsDone { item_id, output_index, arguments: text }
+            }
+            Shown::FunctionCall => EventKind::FunctionCallArgumentsDone {
+                item_id,
+                output_index,
+                name: self.name.clone(),
+                arguments: text,
+            },
+        });
+    }
+
+    fn item(&self, text: &str, status: ItemStatus, result: Option<&CallResult>) -> Item {
+        let (id, text) = (self.id.clone(), text.to_owned());
+        match &self.shown {
+            Shown::CodeInterpreter { container_id, .. } => Known::CodeInterpreterCall {
+                id,
+                status,
+                code: text,
+                container_id: container_id.clone(),
+                outputs: result.map(|r| r.outputs.clone()),
+            },
+            Shown::McpCall { server_label, name } => {
+                let said = |failed| result.filter(|r| r.failed == failed).map(|r| r.text.clone());
+                Known::McpCall {
+                    id,
+                    server_label: server_label.clone(),
+                    name: name.clone(),
+                    arguments: text,
+                    output: said(false),
+                    error: said(true).map(Value::String),
+                    status: Some(status),
+                }
+            }
+            Shown::FunctionCall => Known::FunctionCall {
+                id: Some(id),
+                call_id: self.call_id.clone(),
+                name: self.name.clone(),
+                namespace: None,
+                arguments: text,
+                status: Some(match status {
+                    ItemStatus::Failed => ItemStatus::Completed,
+                    other => other,
+                }),
+            },
+        }
+        .into()
+    }
 }
 
-fn message_item(id: &ItemId, text: &str, status: ItemStatus) -> Item {
-    let parts = if text.is_empty() { vec![] } else { vec![Content::output_text(text)] };
+/// An open item that only the journal knows of.
+fn reopened(known: &Known, part: String) -> Open {
+    match known {
+        Known::Reasoning { id, summary, .. } => {
+            Open::Reasoning { id: id.clone(), text: part, summary: summary.clone(), digest: None }
+        }
+        Known::Message { id: Some(id), phase, .. } => {
+            Open::Message { id: id.clone(), phase: *phase, text: part, logprobs: vec![] }
+        }
+        Known::CodeInterpreterCall { id, container_id, code, .. } => {
+            let container_id = container_id.clone();
+            let shown = Shown::CodeInterpreter { container_id, code_argument: "code" };
+            reopened_call(id, "python", shown, part, !code.is_empty())
+        }
+        Known::McpCall { id, server_label, name, arguments, .. } => {
+            let shown = Shown::McpCall { server_label: server_label.clone(), name: name.clone() };
+            reopened_call(id, name, shown, part, !arguments.is_empty())
+        }
+        Known::FunctionCall { id: Some(id), name, arguments, .. } => {
+            reopened_call(id, name, Shown::FunctionCall, part, !arguments.is_empty())
+        }
+        _ => Open::Nothing,
+    }
+}
+
+fn reopened_call(id: &ItemId, name: &str, shown: Shown, text: String, running: bool) -> Open {
+    let call = Call::new(name, shown);
+    Open::Call(Call { id: id.clone(), text, running, ..call })
+}
+
+fn summary_part(
+    id: &ItemId,
+    output_index: u64,
+    summary: &mut Vec<Content>,
+    text: String,
+    out: &mut Written,
+) {
+    let (item_id, summary_index) = (|| id.clone(), summary.len() as u64);
+    let part = |text: &str| Content::SummaryText { text: text.to_owned() };
+    out.events.extend([
+        EventKind::ReasoningSummaryPartAdded {
+            item_id: item_id(),
+            output_index,
+            summary_index,
+            part: part(""),
+        },
+        EventKind::ReasoningSummaryTextDelta {
+            item_id: item_id(),
+            output_index,
+            summary_index,
+            delta: text.clone(),
+        },
+        EventKind::ReasoningSummaryTextDone {
+            item_id: item_id(),
+            output_index,
+            summary_index,
+            text: text.clone(),
+        },
+        EventKind::ReasoningSummaryPartDone {
+            item_id: item_id(),
+            output_index,
+            summary_index,
+            part: part(&text),
+        },
+    ]);
+    summary.push(part(&text));
+}
+
+fn reasoning_item(
+    id: &ItemId,
+    summary: Vec<Content>,
+    raw: Option<String>,
+    encrypted_content: Option<String>,
+    status: ItemStatus,
+) -> Item {
+    let content = raw.map(|text| Content::ReasoningText { text }).into_iter().collect();
+    let (id, status) = (id.clone(), Some(status));
+    Known::Reasoning { id, summary, content, encrypted_content, status }.into()
+}
+
+fn output_text(text: &str, logprobs: &[Value]) -> Content {
+    Content::OutputText { text: text.to_owned(), annotations: vec![], logprobs: logprobs.to_vec() }
+}
+
+fn message_item(
+    id: &ItemId,
+    phase: Option<Phase>,
+    part: Option<Content>,
+    status: ItemStatus,
+) -> Item {
     Known::Message {
         id: Some(id.clone()),
         status: Some(status),
         role: Role::Assistant,
-        content: Text::Parts(parts),
-    }
-    .into()
-}
-
-fn code_item(
-    id: &ItemId,
-    container_id: &str,
-    code: &str,
-    status: ItemStatus,
-    outputs: Option<Vec<CodeOutput>>,
-) -> Item {
-    Known::CodeInterpreterCall {
-        id: id.clone(),
-        status,
-        code: code.to_owned(),
-        container_id: container_id.to_owned(),
-        outputs,
+        content: Text::Parts(part.into_iter().collect()),
+        phase,
     }
     .into()
 }

@@ -165,6 +165,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
         limits: Limits { time_max: Duration::from_secs(args.time_limit), ..Limits::default() },
         clock,
         cancel: cancel.clone(),
+        seal: None,
     };
     let running = tokio::spawn(run.run());
     let mut painter = Painter::new();
@@ -238,8 +239,13 @@ fn request(
     for path in &args.images {
         parts.push(image(path)?);
     }
-    let item =
-        Known::Message { id: None, status: None, role: Role::User, content: Text::Parts(parts) };
+    let item = Known::Message {
+        id: None,
+        status: None,
+        role: Role::User,
+        content: Text::Parts(parts),
+        phase: None,
+    };
     let reads_images = model.backend.info().reads_images;
     let mut request = Request::new(name, vec![item.into()], reads_images)
         .map_err(|e| Failure::usage(e.to_string()))?;

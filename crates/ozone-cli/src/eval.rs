@@ -271,6 +271,7 @@ async fn one(
         limits: Limits { steps_max: 8, time_max: Duration::from_secs(120), ..Limits::default() },
         clock: crate::ask::clock,
         cancel: CancellationToken::new(),
+        seal: None,
     };
     Ok(run.run().await?)
 }

@@ -69,6 +69,10 @@ pub struct ToolFile {
 pub enum Shown {
     /// A `code_interpreter_call`; the argument of this name holds the code.
     CodeInterpreter { container_id: String, code_argument: &'static str },
+    /// An `mcp_call`: any other tool that runs here, by the name it has on its server.
+    McpCall { server_label: String, name: String },
+    /// A `function_call` with its `function_call_output` behind it.
+    FunctionCall,
 }
 
 /// Sees printed text as it comes.

@@ -17,9 +17,11 @@ pub enum Step {
     Hangs,
 }
 
-/// A tool named `python` that runs nothing. It keeps the keys of the calls that it got.
+/// A tool that runs nothing, named `python` unless it is told otherwise. It keeps the keys of the
+/// calls that it got.
 pub struct ScriptedTool {
     spec: ToolSpec,
+    shown: Shown,
     steps: VecDeque<Step>,
     calls: Arc<Mutex<Vec<(String, String)>>>,
 }
@@ -28,9 +30,18 @@ impl ScriptedTool {
     pub fn new(steps: impl IntoIterator<Item = Step>) -> Self {
         ScriptedTool {
             spec: crate::python::spec(""),
+            shown: crate::python::shown("cntr_scripted"),
             steps: steps.into_iter().collect(),
             calls: Arc::default(),
         }
+    }
+
+    /// Another tool than `python`, which takes any arguments.
+    pub fn shown_as(mut self, name: &str, shown: Shown) -> Self {
+        let parameters = serde_json::json!({"type": "object"});
+        self.spec = ToolSpec { name: name.into(), description: "A tool.".into(), parameters };
+        self.shown = shown;
+        self
     }
 
     /// `(key, arguments)` of each call so far, also after the tool was moved away.
@@ -46,7 +57,7 @@ impl Tool for ScriptedTool {
     }
 
     fn shown(&self) -> Shown {
-        crate::python::shown("cntr_scripted")
+        self.shown.clone()
     }
 
     fn resumed(&mut self, _: usize) {}
@@ -56,7 +67,9 @@ impl Tool for ScriptedTool {
         call: Call,
         on_text: &mut OnText<'_>,
     ) -> Result<ToolOutput, ToolError> {
-        crate::python::code_of(&call.arguments)?;
+        if matches!(self.shown, Shown::CodeInterpreter { .. }) {
+            crate::python::code_of(&call.arguments)?;
+        }
         self.calls.lock().unwrap_or_else(|e| e.into_inner()).push((call.key, call.arguments));
         match self.steps.pop_front() {
             Some(Step::Prints(text)) => {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Annotation, Content, Item, ItemId, Response};
+use crate::{Annotation, Content, ErrorBody, Item, ItemId, Response};
 
 /// One event of a response's journal and of its stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,13 +56,21 @@ events! {
     ReasoningSummaryTextDone = "response.reasoning_summary_text.done" { item_id: ItemId, output_index: u64, summary_index: u64, text: String }
     FunctionCallArgumentsDelta = "response.function_call_arguments.delta" { item_id: ItemId, output_index: u64, delta: String }
     FunctionCallArgumentsDone = "response.function_call_arguments.done" { item_id: ItemId, output_index: u64, name: String, arguments: String }
+    CustomToolCallInputDelta = "response.custom_tool_call_input.delta" { item_id: ItemId, output_index: u64, delta: String }
+    CustomToolCallInputDone = "response.custom_tool_call_input.done" { item_id: ItemId, output_index: u64, input: String }
+    McpCallInProgress = "response.mcp_call.in_progress" { item_id: ItemId, output_index: u64 }
+    McpCallArgumentsDelta = "response.mcp_call_arguments.delta" { item_id: ItemId, output_index: u64, delta: String }
+    McpCallArgumentsDone = "response.mcp_call_arguments.done" { item_id: ItemId, output_index: u64, arguments: String }
+    McpCallCompleted = "response.mcp_call.completed" { item_id: ItemId, output_index: u64 }
+    McpCallFailed = "response.mcp_call.failed" { item_id: ItemId, output_index: u64 }
     CodeInterpreterCallInProgress = "response.code_interpreter_call.in_progress" { item_id: ItemId, output_index: u64 }
     CodeInterpreterCallCodeDelta = "response.code_interpreter_call_code.delta" { item_id: ItemId, output_index: u64, delta: String }
     CodeInterpreterCallCodeDone = "response.code_interpreter_call_code.done" { item_id: ItemId, output_index: u64, code: String }
     CodeInterpreterCallInterpreting = "response.code_interpreter_call.interpreting" { item_id: ItemId, output_index: u64 }
     CodeInterpreterCallCompleted = "response.code_interpreter_call.completed" { item_id: ItemId, output_index: u64 }
-    /// Comes before `response.failed`. Flat fields, as OpenAI's own stream has them.
-    Error = "error" { code: Option<String>, message: String, param: Option<String> }
+    /// Comes before `response.failed`. Flat fields, as OpenAI's description has them, and the nested
+    /// object that clients throw on.
+    Error = "error" { code: Option<String>, message: String, param: Option<String>, #[serde(default, skip_serializing_if = "Option::is_none")] error: Option<ErrorBody> }
     Completed = "response.completed" { response: Box<Response> }
     Incomplete = "response.incomplete" { response: Box<Response> }
     Failed = "response.failed" { response: Box<Response> }

@@ -3,7 +3,7 @@
 //! tests to see that every stream is sound.
 
 use crate::item::Known;
-use crate::{Content, Event, EventKind, Item, Response, Text};
+use crate::{Content, Event, EventKind, Item, ItemId, ItemStatus, Response, Text};
 
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum FoldError {
@@ -15,6 +15,8 @@ pub enum FoldError {
     AfterEnd(&'static str),
     #[error("S3: output index {found} where {expected} was due")]
     OutputIndex { expected: u64, found: u64 },
+    #[error("S4: part {found} of item {item} where {expected} was due")]
+    PartIndex { item: u64, expected: u64, found: u64 },
     #[error("S5: `{0}` outside of an open item or part")]
     NotOpen(&'static str),
     #[error("S6: the id of item {0} changed")]
@@ -25,6 +27,8 @@ pub enum FoldError {
     FinalOutput,
     #[error("S9: usage before the last event")]
     EarlyUsage,
+    #[error("S10: an item after the incomplete item {0}")]
+    IncompleteNotLast(u64),
 }
 
 /// The item that is being written.
@@ -33,6 +37,8 @@ pub struct Open {
     pub item: Item,
     /// The text of the part that is open, as its deltas gave it.
     pub part: Option<String>,
+    /// Parts that are finished.
+    parts: u64,
 }
 
 /// What the events so far amount to.
@@ -42,6 +48,7 @@ pub struct Fold {
     done: Vec<Item>,
     open: Option<Open>,
     next: u64,
+    started: bool,
     last: Option<Response>,
 }
 
@@ -72,6 +79,11 @@ impl Fold {
         self.created.as_ref()
     }
 
+    /// `true` once the response is more than queued.
+    pub fn started(&self) -> bool {
+        self.started
+    }
+
     /// The finished response, once the last event came.
     pub fn finished(&self) -> Option<&Response> {
         self.last.as_ref()
@@ -100,13 +112,17 @@ impl Fold {
                 if response.usage.is_some() {
                     return Err(FoldError::EarlyUsage);
                 }
+                self.started |= matches!(event.kind, EventKind::InProgress { .. });
             }
             EventKind::OutputItemAdded { output_index, item } => {
                 if self.open.is_some() {
                     return Err(FoldError::NotOpen(name));
                 }
                 self.at(*output_index)?;
-                self.open = Some(Open { item: item.clone(), part: None });
+                if self.done.last().and_then(Item::status) == Some(ItemStatus::Incomplete) {
+                    return Err(FoldError::IncompleteNotLast(*output_index - 1));
+                }
+                self.open = Some(Open { item: item.clone(), part: None, parts: 0 });
             }
             EventKind::OutputItemDone { output_index, item } => {
                 self.at(*output_index)?;
@@ -119,46 +135,98 @@ impl Fold {
                 }
                 self.done.push(item.clone());
             }
-            EventKind::ContentPartAdded { output_index, .. }
-            | EventKind::ReasoningSummaryPartAdded { output_index, .. } => {
-                self.part(*output_index, name)?.part = Some(String::new());
+            EventKind::ContentPartAdded { item_id, output_index, content_index: index, .. }
+            | EventKind::ReasoningSummaryPartAdded {
+                item_id,
+                output_index,
+                summary_index: index,
+                ..
+            } => {
+                let open = self.part(*output_index, item_id, name)?;
+                if open.part.is_some() {
+                    return Err(FoldError::NotOpen(name));
+                }
+                open.at(*output_index, *index)?;
+                open.part = Some(String::new());
             }
-            EventKind::OutputTextDelta { output_index, delta, .. }
-            | EventKind::RefusalDelta { output_index, delta, .. }
-            | EventKind::ReasoningSummaryTextDelta { output_index, delta, .. } => {
-                let open = self.part(*output_index, name)?;
+            EventKind::OutputTextDelta {
+                item_id,
+                output_index,
+                content_index: index,
+                delta,
+                ..
+            }
+            | EventKind::RefusalDelta {
+                item_id, output_index, content_index: index, delta, ..
+            }
+            | EventKind::ReasoningSummaryTextDelta {
+                item_id,
+                output_index,
+                summary_index: index,
+                delta,
+                ..
+            } => {
+                let open = self.part(*output_index, item_id, name)?;
+                open.at(*output_index, *index)?;
                 open.part.as_mut().ok_or(FoldError::NotOpen(name))?.push_str(delta);
             }
-            EventKind::ReasoningTextDelta { output_index, delta, .. }
-            | EventKind::FunctionCallArgumentsDelta { output_index, delta, .. }
-            | EventKind::CodeInterpreterCallCodeDelta { output_index, delta, .. } => {
-                self.part(*output_index, name)?.part.get_or_insert_default().push_str(delta);
+            EventKind::ReasoningTextDelta { item_id, output_index, delta, .. }
+            | EventKind::FunctionCallArgumentsDelta { item_id, output_index, delta, .. }
+            | EventKind::CustomToolCallInputDelta { item_id, output_index, delta, .. }
+            | EventKind::McpCallArgumentsDelta { item_id, output_index, delta, .. }
+            | EventKind::CodeInterpreterCallCodeDelta { item_id, output_index, delta, .. } => {
+                let open = self.part(*output_index, item_id, name)?;
+                open.part.get_or_insert_default().push_str(delta);
             }
-            EventKind::OutputTextDone { output_index, text, .. }
-            | EventKind::RefusalDone { output_index, refusal: text, .. }
-            | EventKind::ReasoningSummaryTextDone { output_index, text, .. }
-            | EventKind::ReasoningTextDone { output_index, text, .. }
-            | EventKind::FunctionCallArgumentsDone { output_index, arguments: text, .. }
-            | EventKind::CodeInterpreterCallCodeDone { output_index, code: text, .. } => {
-                let open = self.part(*output_index, name)?;
+            EventKind::OutputTextDone { item_id, output_index, text, .. }
+            | EventKind::RefusalDone { item_id, output_index, refusal: text, .. }
+            | EventKind::ReasoningSummaryTextDone { item_id, output_index, text, .. }
+            | EventKind::ReasoningTextDone { item_id, output_index, text, .. }
+            | EventKind::FunctionCallArgumentsDone {
+                item_id, output_index, arguments: text, ..
+            }
+            | EventKind::CustomToolCallInputDone { item_id, output_index, input: text }
+            | EventKind::McpCallArgumentsDone { item_id, output_index, arguments: text }
+            | EventKind::CodeInterpreterCallCodeDone {
+                item_id, output_index, code: text, ..
+            } => {
+                let open = self.part(*output_index, item_id, name)?;
                 if open.part.get_or_insert_default() != text {
                     return Err(FoldError::Deltas(name));
                 }
-                settle(&mut open.item, text);
+                let summary = matches!(event.kind, EventKind::ReasoningSummaryTextDone { .. });
+                settle(&mut open.item, text, summary);
             }
-            EventKind::ContentPartDone { output_index, part, .. }
-            | EventKind::ReasoningSummaryPartDone { output_index, part, .. } => {
-                let open = self.part(*output_index, name)?;
+            EventKind::ContentPartDone {
+                item_id,
+                output_index,
+                content_index: index,
+                part,
+                ..
+            }
+            | EventKind::ReasoningSummaryPartDone {
+                item_id,
+                output_index,
+                summary_index: index,
+                part,
+                ..
+            } => {
+                let open = self.part(*output_index, item_id, name)?;
+                open.at(*output_index, *index)?;
                 let text = open.part.take().ok_or(FoldError::NotOpen(name))?;
                 if part.text() != Some(&text) {
                     return Err(FoldError::Deltas(name));
                 }
+                open.parts += 1;
             }
-            EventKind::OutputTextAnnotationAdded { output_index, .. }
-            | EventKind::CodeInterpreterCallInProgress { output_index, .. }
-            | EventKind::CodeInterpreterCallInterpreting { output_index, .. }
-            | EventKind::CodeInterpreterCallCompleted { output_index, .. } => {
-                self.part(*output_index, name)?;
+            EventKind::OutputTextAnnotationAdded { item_id, output_index, .. }
+            | EventKind::CodeInterpreterCallInProgress { item_id, output_index, .. }
+            | EventKind::CodeInterpreterCallInterpreting { item_id, output_index, .. }
+            | EventKind::CodeInterpreterCallCompleted { item_id, output_index, .. }
+            | EventKind::McpCallInProgress { item_id, output_index }
+            | EventKind::McpCallCompleted { item_id, output_index }
+            | EventKind::McpCallFailed { item_id, output_index } => {
+                self.part(*output_index, item_id, name)?;
             }
             EventKind::Error { .. } => {}
             EventKind::Completed { response }
@@ -178,43 +246,67 @@ impl Fold {
         if found == expected { Ok(()) } else { Err(FoldError::OutputIndex { expected, found }) }
     }
 
-    fn part(&mut self, output_index: u64, name: &'static str) -> Result<&mut Open, FoldError> {
+    fn part(
+        &mut self,
+        output_index: u64,
+        item_id: &ItemId,
+        name: &'static str,
+    ) -> Result<&mut Open, FoldError> {
         self.at(output_index)?;
-        self.open.as_mut().ok_or(FoldError::NotOpen(name))
+        let open = self.open.as_mut().ok_or(FoldError::NotOpen(name))?;
+        if open.item.id() != Some(item_id.as_str()) {
+            return Err(FoldError::IdChanged(output_index));
+        }
+        Ok(open)
+    }
+}
+
+impl Open {
+    fn at(&self, item: u64, found: u64) -> Result<(), FoldError> {
+        let expected = self.parts;
+        if found == expected { Ok(()) } else { Err(FoldError::PartIndex { item, expected, found }) }
     }
 }
 
 /// Puts a finished text where it belongs in its item.
-fn settle(item: &mut Item, text: &str) {
+fn settle(item: &mut Item, text: &str, is_summary: bool) {
     let Item::Known(known) = item else { return };
+    let text = text.to_owned();
     match known {
         Known::Message { content, .. } => {
             *content = Text::Parts(vec![Content::output_text(text)]);
         }
-        Known::Reasoning { content, .. } => {
-            content.push(Content::ReasoningText { text: text.to_owned() });
+        Known::Reasoning { summary, .. } if is_summary => {
+            summary.push(Content::SummaryText { text });
         }
-        Known::FunctionCall { arguments, .. } => text.clone_into(arguments),
-        Known::CodeInterpreterCall { code, .. } => text.clone_into(code),
-        Known::FunctionCallOutput { .. } => {}
+        Known::Reasoning { content, .. } => content.push(Content::ReasoningText { text }),
+        Known::FunctionCall { arguments, .. } | Known::McpCall { arguments, .. } => {
+            *arguments = text;
+        }
+        Known::CustomToolCall { input, .. } => *input = text,
+        Known::CodeInterpreterCall { code, .. } => *code = text,
+        Known::FunctionCallOutput { .. } | Known::CustomToolCallOutput { .. } => {}
     }
 }
 
-/// The finished item says what its deltas said. (Reasoning may be a summary, kept encrypted or
-/// left out, so it is compared only where both have text.)
+/// The finished item says what its deltas said. (Raw reasoning may be kept encrypted or left out,
+/// so it is compared only where it was streamed.)
 fn same_text(streamed: &Item, done: &Item) -> bool {
+    let (Item::Known(streamed), Item::Known(done)) = (streamed, done) else { return true };
     match (streamed, done) {
+        (Known::Message { content: a, .. }, Known::Message { content: b, .. }) => {
+            a.joined() == b.joined()
+        }
         (
-            Item::Known(Known::Message { content: a, .. }),
-            Item::Known(Known::Message { content: b, .. }),
-        ) => a.joined() == b.joined(),
-        (
-            Item::Known(Known::FunctionCall { arguments: a, .. }),
-            Item::Known(Known::FunctionCall { arguments: b, .. }),
-        ) => a == b,
-        (
-            Item::Known(Known::CodeInterpreterCall { code: a, .. }),
-            Item::Known(Known::CodeInterpreterCall { code: b, .. }),
+            Known::Reasoning { summary: a, content: c, .. },
+            Known::Reasoning { summary: b, content: d, .. },
+        ) => a == b && (c.is_empty() || c == d),
+        (Known::FunctionCall { arguments: a, .. }, Known::FunctionCall { arguments: b, .. })
+        | (Known::McpCall { arguments: a, .. }, Known::McpCall { arguments: b, .. })
+        | (Known::CustomToolCall { input: a, .. }, Known::CustomToolCall { input: b, .. })
+        | (
+            Known::CodeInterpreterCall { code: a, .. },
+            Known::CodeInterpreterCall { code: b, .. },
         ) => a == b,
         _ => true,
     }

@@ -80,8 +80,20 @@ impl ItemId {
         Self::mint("fc_")
     }
 
+    pub fn function_call_output() -> Self {
+        Self::mint("fco_")
+    }
+
+    pub fn custom_tool_call() -> Self {
+        Self::mint("ctc_")
+    }
+
     pub fn code_interpreter() -> Self {
         Self::mint("ci_")
+    }
+
+    pub fn mcp_call() -> Self {
+        Self::mint("mcp_")
     }
 
     fn mint(prefix: &str) -> Self {

@@ -1,9 +1,18 @@
 //! Items: what a response is made of, in the order in which it came about.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::{CallId, ItemId};
+
+/// What an assistant's message is to its reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Said on the way, between calls.
+    Commentary,
+    FinalAnswer,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -26,7 +35,11 @@ pub enum ItemStatus {
 }
 
 /// One item, in or out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+///
+/// Reading is lenient where clients are: a message may lack its `type`, an unknown field is ignored,
+/// `null` stands for an empty list. A known kind that is malformed beyond that is kept as `Other`,
+/// and [`Item::problem`] says what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Item {
     Known(Known),
@@ -45,12 +58,19 @@ pub enum Known {
         status: Option<ItemStatus>,
         role: Role,
         content: Text,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        phase: Option<Phase>,
     },
     Reasoning {
+        #[serde(default = "ItemId::reasoning", deserialize_with = "id_or_new")]
         id: ItemId,
-        #[serde(default)]
+        #[serde(default, deserialize_with = "null_is_default")]
         summary: Vec<Content>,
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[serde(
+            default,
+            deserialize_with = "null_is_default",
+            skip_serializing_if = "Vec::is_empty"
+        )]
         content: Vec<Content>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         encrypted_content: Option<String>,
@@ -62,6 +82,9 @@ pub enum Known {
         id: Option<ItemId>,
         call_id: CallId,
         name: String,
+        /// The group that the client's tool stands in; the call must name it again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        namespace: Option<String>,
         /// JSON text.
         arguments: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,14 +98,92 @@ pub enum Known {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         status: Option<ItemStatus>,
     },
+    /// A call whose argument is free text.
+    CustomToolCall {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<ItemId>,
+        call_id: CallId,
+        name: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        namespace: Option<String>,
+        input: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<ItemStatus>,
+    },
+    CustomToolCallOutput {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<ItemId>,
+        call_id: CallId,
+        output: Text,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<ItemStatus>,
+    },
     CodeInterpreterCall {
         id: ItemId,
         status: ItemStatus,
+        #[serde(default, deserialize_with = "null_is_default")]
         code: String,
         container_id: String,
         /// `None` until the call has ended.
+        #[serde(default)]
         outputs: Option<Vec<CodeOutput>>,
     },
+    /// A call of a tool that runs here, under the label of the server that it belongs to.
+    McpCall {
+        id: ItemId,
+        server_label: String,
+        name: String,
+        /// JSON text.
+        arguments: String,
+        /// `None` until the call has ended, and where it failed.
+        #[serde(default)]
+        output: Option<String>,
+        #[serde(default)]
+        error: Option<Value>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<ItemStatus>,
+    },
+}
+
+impl Known {
+    const TYPES: [&str; 8] = [
+        "message",
+        "reasoning",
+        "function_call",
+        "function_call_output",
+        "custom_tool_call",
+        "custom_tool_call_output",
+        "code_interpreter_call",
+        "mcp_call",
+    ];
+}
+
+impl<'de> Deserialize<'de> for Item {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut value = Value::deserialize(deserializer)?;
+        if let Value::Object(map) = &mut value
+            && !map.contains_key("type")
+            && map.contains_key("role")
+        {
+            map.insert("type".into(), "message".into());
+        }
+        Ok(match Known::deserialize(&value) {
+            Ok(known) => Item::Known(known),
+            Err(_) => Item::Other(value),
+        })
+    }
+}
+
+fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+fn id_or_new<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ItemId, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_else(ItemId::reasoning))
 }
 
 /// Text as a plain string or as parts, as the API allows in both places where it occurs.
@@ -213,7 +314,20 @@ impl Item {
             status: None,
             role: Role::User,
             content: Text::Plain(text.into()),
+            phase: None,
         })
+    }
+
+    /// What is wrong with an item of a kind that Ozone knows but could not read.
+    pub fn problem(&self) -> Option<String> {
+        let Item::Other(value) = self else { return None };
+        let Some(kind) = value.get("type").and_then(Value::as_str) else {
+            return Some("an item needs a `type`".into());
+        };
+        if !Known::TYPES.contains(&kind) {
+            return None;
+        }
+        Known::deserialize(value).err().map(|e| format!("the `{kind}` item cannot be read: {e}"))
     }
 
     /// The item's own id, where it has one.
@@ -222,12 +336,30 @@ impl Item {
             Item::Known(
                 Known::Message { id, .. }
                 | Known::FunctionCall { id, .. }
-                | Known::FunctionCallOutput { id, .. },
+                | Known::FunctionCallOutput { id, .. }
+                | Known::CustomToolCall { id, .. }
+                | Known::CustomToolCallOutput { id, .. },
             ) => id.as_ref().map(ItemId::as_str),
-            Item::Known(Known::Reasoning { id, .. } | Known::CodeInterpreterCall { id, .. }) => {
-                Some(id.as_str())
-            }
+            Item::Known(
+                Known::Reasoning { id, .. }
+                | Known::CodeInterpreterCall { id, .. }
+                | Known::McpCall { id, .. },
+            ) => Some(id.as_str()),
             Item::Other(value) => value.get("id").and_then(Value::as_str),
+        }
+    }
+
+    pub fn status(&self) -> Option<ItemStatus> {
+        let Item::Known(known) = self else { return None };
+        match known {
+            Known::Message { status, .. }
+            | Known::Reasoning { status, .. }
+            | Known::FunctionCall { status, .. }
+            | Known::FunctionCallOutput { status, .. }
+            | Known::CustomToolCall { status, .. }
+            | Known::CustomToolCallOutput { status, .. }
+            | Known::McpCall { status, .. } => *status,
+            Known::CodeInterpreterCall { status, .. } => Some(*status),
         }
     }
 }

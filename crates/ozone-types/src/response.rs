@@ -84,9 +84,11 @@ pub struct Reasoning {
     pub summary: Option<Summary>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What becomes of a conversation that does not fit into the context.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Truncation {
+    #[default]
     Disabled,
     Auto,
 }
@@ -108,6 +110,18 @@ pub enum ToolMode {
     Required,
 }
 
+impl Default for ToolChoice {
+    fn default() -> Self {
+        ToolChoice::Mode(ToolMode::Auto)
+    }
+}
+
+/// The conversation that a response belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConversationRef {
+    pub id: String,
+}
+
 /// A response. Every field that the API echoes stands here with its effective value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Response {
@@ -118,6 +132,8 @@ pub struct Response {
     pub completed_at: Option<i64>,
     pub status: ResponseStatus,
     pub background: bool,
+    #[serde(default)]
+    pub conversation: Option<ConversationRef>,
     pub error: Option<ResponseError>,
     pub incomplete_details: Option<IncompleteDetails>,
     pub instructions: Option<String>,
@@ -127,7 +143,11 @@ pub struct Response {
     pub output: Vec<Item>,
     pub parallel_tool_calls: bool,
     pub previous_response_id: Option<ResponseId>,
+    #[serde(default)]
+    pub prompt_cache_key: Option<String>,
     pub reasoning: Reasoning,
+    #[serde(default)]
+    pub safety_identifier: Option<String>,
     pub service_tier: String,
     pub store: bool,
     pub temperature: f64,
@@ -141,6 +161,8 @@ pub struct Response {
     pub truncation: Truncation,
     pub metadata: Map<String, Value>,
     pub usage: Option<Usage>,
+    #[serde(default)]
+    pub user: Option<String>,
 }
 
 impl Response {

@@ -87,9 +87,13 @@ async fn the_same_call_is_not_made_for_ever() {
     reasoning I compute it.
     python    print(1) -> 1
     reasoning I compute it.
+    python    print(1) -> not run: you have made this very call 2 times already, and its result will not change; use it, or try something else (failed)
     reasoning I compute it.
+    python    print(1) -> not run: you have made this very call 2 times already, and its result will not change; use it, or try something else (failed)
     reasoning I compute it.
+    python    print(1) -> not run: you have made this very call 2 times already, and its result will not change; use it, or try something else (failed)
     reasoning I compute it.
+    python    print(1) -> the call was interrupted (incomplete)
     incomplete max_steps
     ");
 }

@@ -1,5 +1,9 @@
 //! The loop at its boundary: a script in, a journal out.
 
+mod answers;
+mod functions;
+mod laws;
 mod loops;
 mod resume;
 mod support;
+mod turns;

@@ -11,9 +11,15 @@ use crate::support::{Scene, prints, runs, says, show};
 
 /// Keeps each append apart, so that a test can stop behind any of them.
 #[derive(Default)]
-struct Recorder {
+pub struct Recorder {
     inner: MemoryStore,
     appends: Mutex<Vec<Append>>,
+}
+
+impl Recorder {
+    pub fn appends(&self) -> Vec<Append> {
+        self.appends.lock().unwrap().clone()
+    }
 }
 
 #[async_trait]

@@ -3,13 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ozone_agent::{Limits, Request, Run};
-use ozone_model::{Script, ScriptedBackend};
+use async_trait::async_trait;
+use futures::StreamExt;
+use ozone_agent::{Limits, Request, Run, Seal};
+use ozone_model::{
+    Enforces, ModelBackend, ModelError, ModelInfo, SampleEvent, SampleRequest, SampleStream,
+    Script, ScriptedBackend, TokenLogprob,
+};
 use ozone_store::{Append, Durability, Journal, MemoryStore, Store, Stored};
 use ozone_tools::{ScriptedTool, Step, Tool};
 use ozone_types::item::Known;
 use ozone_types::{
-    CodeOutput, Event, Fold, Item, ItemStatus, Response, ResponseId, ResponseStatus,
+    CodeOutput, Content, Event, Fold, Item, ItemStatus, Response, ResponseId, ResponseStatus,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -18,21 +23,85 @@ pub struct Scene {
     pub store: Arc<MemoryStore>,
     pub id: ResponseId,
     pub backend: Arc<ScriptedBackend>,
+    /// What the script's samples are made to be.
+    pub manner: Manner,
     pub request: Request,
     pub limits: Limits,
     pub cancel: CancellationToken,
+    pub seal: Option<Seal>,
+}
+
+/// How a backend differs from the scripted one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manner {
+    /// No token ids are known, as of an upstream.
+    pub without_ids: bool,
+    pub enforces: Enforces,
+    /// Each byte has a logprob.
+    pub logprobs: bool,
+}
+
+struct Mannered(Arc<ScriptedBackend>, Manner);
+
+#[async_trait]
+impl ModelBackend for Mannered {
+    fn info(&self) -> &ModelInfo {
+        self.0.info()
+    }
+
+    async fn sample(&self, request: SampleRequest) -> Result<SampleStream, ModelError> {
+        let manner = self.1;
+        let stream = self.0.sample(request).await?;
+        let changed = stream.map(move |event| {
+            let mut event = event?;
+            if let SampleEvent::Chunk { ids, logprobs, .. } = &mut event {
+                if manner.logprobs {
+                    let one = |id: &u32| TokenLogprob {
+                        bytes: vec![*id as u8],
+                        logprob: -0.5,
+                        top: vec![(vec![*id as u8], -0.5), (b"?".to_vec(), -1.5)],
+                    };
+                    *logprobs = ids.iter().map(one).collect();
+                }
+                if manner.without_ids {
+                    ids.clear();
+                }
+            }
+            if let SampleEvent::Finished(sample) = &mut event
+                && manner.without_ids
+            {
+                sample.ids.clear();
+            }
+            Ok(event)
+        });
+        Ok(changed.boxed())
+    }
+
+    fn enforces(&self) -> Enforces {
+        self.1.enforces
+    }
+
+    fn release(&self, key: &str) {
+        self.0.release(key);
+    }
 }
 
 impl Scene {
     pub async fn new(script: impl IntoIterator<Item = Script>) -> Scene {
         let request = Request::new("scripted", vec![Item::user("What is it?")], false).unwrap();
+        Scene::asking(request, script).await
+    }
+
+    pub async fn asking(request: Request, script: impl IntoIterator<Item = Script>) -> Scene {
         let scene = Scene {
             store: Arc::default(),
             id: ResponseId::mint(),
             backend: Arc::new(ScriptedBackend::new(script)),
+            manner: Manner::default(),
             request,
             limits: Limits { tool_time_max: Duration::from_secs(5), ..Limits::default() },
             cancel: CancellationToken::new(),
+            seal: None,
         };
         scene.create_in(&*scene.store).await;
         scene
@@ -59,20 +128,38 @@ impl Scene {
     }
 
     pub async fn run_in(&self, store: Arc<dyn Store>, tool: impl Tool + 'static) -> Response {
+        self.run_tools(store, vec![Box::new(tool)]).await
+    }
+
+    pub async fn run_tools(&self, store: Arc<dyn Store>, tools: Vec<Box<dyn Tool>>) -> Response {
         let run = Run {
-            backend: self.backend.clone(),
-            tools: vec![Box::new(tool)],
+            backend: Arc::new(Mannered(self.backend.clone(), self.manner)),
+            tools,
             journal: Journal::open(store, self.id.clone()).await.unwrap(),
             request: self.request.clone(),
             limits: self.limits,
             clock: || 1_800_000_000,
             cancel: self.cancel.clone(),
+            seal: self.seal.clone(),
         };
         run.run().await.unwrap()
     }
 
+    /// Runs without tools of its own.
+    pub async fn answer(&self) -> Response {
+        self.run_tools(self.store.clone(), vec![]).await
+    }
+
     pub async fn events(&self) -> Vec<Event> {
         self.store.events(&self.id, 0, usize::MAX).await.unwrap()
+    }
+
+    /// The names of the events of the output, with runs of one name written once.
+    pub async fn event_names(&self) -> String {
+        let events = self.events().await;
+        let mut names: Vec<&str> = events.iter().map(|e| e.kind.name()).collect();
+        names.dedup();
+        names.join("\n")
     }
 
     /// The same response as a process would find it that was killed after `events` events and the
@@ -103,12 +190,25 @@ pub fn show(response: &Response) -> String {
 
 fn show_item(item: &Item) -> String {
     let Item::Known(known) = item else { return "other".into() };
-    let (kind, text, status) = match known {
-        Known::Message { content, status, .. } => ("message  ", content.joined(), *status),
-        Known::Reasoning { content, status, .. } => {
-            ("reasoning", content.iter().filter_map(|c| c.text()).collect(), *status)
+    let named = |namespace: &Option<String>, name: &str| match namespace {
+        Some(namespace) => format!("{namespace}/{name}"),
+        None => name.to_owned(),
+    };
+    let (kind, text) = match known {
+        Known::Message { content, .. } => ("message  ", content.joined()),
+        Known::Reasoning { content, summary, encrypted_content, .. } => {
+            let raw: String = content.iter().filter_map(Content::text).collect();
+            let summary: Vec<_> = summary.iter().filter_map(Content::text).collect();
+            let mut text = raw;
+            if !summary.is_empty() {
+                text.push_str(&format!("[{}]", summary.join(" | ")));
+            }
+            if let Some(sealed) = encrypted_content {
+                text.push_str(&format!("<{sealed}>"));
+            }
+            ("reasoning", text)
         }
-        Known::CodeInterpreterCall { code, outputs, status, .. } => {
+        Known::CodeInterpreterCall { code, outputs, .. } => {
             let logs: Vec<_> = outputs
                 .iter()
                 .flatten()
@@ -117,15 +217,26 @@ fn show_item(item: &Item) -> String {
                     CodeOutput::Image { .. } => "[image]",
                 })
                 .collect();
-            ("python   ", format!("{code} -> {}", logs.join(" ")), Some(*status))
+            ("python   ", format!("{code} -> {}", logs.join(" ")))
         }
-        _ => ("other    ", String::new(), None),
+        Known::FunctionCall { name, namespace, arguments, .. } => {
+            ("function ", format!("{} {arguments}", named(namespace, name)))
+        }
+        Known::FunctionCallOutput { output, .. } => ("output   ", output.joined()),
+        Known::CustomToolCall { name, namespace, input, .. } => {
+            ("custom   ", format!("{} {input}", named(namespace, name)))
+        }
+        Known::CustomToolCallOutput { output, .. } => ("output   ", output.joined()),
+        Known::McpCall { server_label, name, arguments, output, error, .. } => {
+            let result = output.clone().or(error.as_ref().map(ToString::to_string));
+            ("mcp      ", format!("{server_label}/{name} {arguments} -> {result:?}"))
+        }
     };
-    let status = match status {
+    let status = match item.status() {
         None | Some(ItemStatus::Completed) => String::new(),
         Some(other) => format!(" ({})", serde_json::to_value(other).unwrap().as_str().unwrap()),
     };
-    format!("{kind} {text}{status}")
+    format!("{kind} {text}{status}").trim_end().to_owned()
 }
 
 pub fn prints(text: &str) -> Step {
@@ -138,4 +249,10 @@ pub fn says(text: &str) -> Script {
 
 pub fn runs(code: &str) -> Script {
     Script::runs("I compute it.", code)
+}
+
+/// A call as the model writes it.
+pub fn call(name: &str, arguments: serde_json::Value) -> String {
+    let call = serde_json::json!({"name": name, "arguments": arguments});
+    format!("<tool_call>\n{call}\n</tool_call>")
 }

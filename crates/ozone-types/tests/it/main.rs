@@ -15,6 +15,7 @@ fn message(id: &ItemId, text: &str, status: ItemStatus) -> Item {
         status: Some(status),
         role: Role::Assistant,
         content: Text::Parts(parts),
+        phase: None,
     }
     .into()
 }

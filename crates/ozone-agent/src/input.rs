@@ -1,0 +1,210 @@
+//! Items to what the model reads: the turns of earlier responses and of this one's input.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use ozone_model::{Image, Turn};
+use ozone_prompt::{Message, ToolCall};
+use ozone_types::item::Known;
+use ozone_types::{CodeOutput, Content, Item, Role, Text};
+use serde_json::{Value, json};
+
+use crate::record::Record;
+use crate::tools::flat;
+
+/// What a call is answered with that the client never answered.
+const ABORTED: &str = "aborted";
+
+/// The output of an earlier response as the model should read it again: reasoning that was kept
+/// from the client is in the loop's records, and stands in its item here.
+pub fn remembered(output: Vec<Item>, records: Vec<Value>) -> Vec<Item> {
+    let thoughts: HashMap<String, String> = records
+        .into_iter()
+        .filter_map(|record| match serde_json::from_value(record) {
+            Ok(Record::Reasoned { item_id, text }) => Some((item_id.to_string(), text)),
+            _ => None,
+        })
+        .collect();
+    let fill = |mut item: Item| {
+        if let Item::Known(Known::Reasoning { id, content, .. }) = &mut item
+            && content.is_empty()
+            && let Some(text) = thoughts.get(id.as_str())
+        {
+            content.push(Content::ReasoningText { text: text.clone() });
+        }
+        item
+    };
+    output.into_iter().map(fill).collect()
+}
+
+/// The items as turns. Reasoning stays with the call or the message that it led to; a call that was
+/// never answered is answered with `aborted`.
+pub(crate) fn turns<'a>(items: impl Iterator<Item = &'a Item>, reads_images: bool) -> Vec<Turn> {
+    let mut reader = Reader { reads_images, ..Reader::default() };
+    for item in items {
+        if let Item::Known(known) = item {
+            reader.item(known);
+        }
+    }
+    reader.abort_open_calls();
+    reader.turns
+}
+
+#[derive(Default)]
+struct Reader {
+    turns: Vec<Turn>,
+    thought: Option<String>,
+    /// Calls without an output so far.
+    open: Vec<ToolCall>,
+    names: HashMap<String, String>,
+    reads_images: bool,
+}
+
+impl Reader {
+    fn item(&mut self, item: &Known) {
+        match item {
+            Known::Message { role, content, .. } => self.message(*role, content),
+            Known::Reasoning { content, .. } => {
+                let text: String = content.iter().filter_map(Content::text).collect();
+                if !text.is_empty() {
+                    self.thought = joined(self.thought.take(), text);
+                }
+            }
+            Known::FunctionCall { call_id, name, namespace, arguments, .. } => {
+                self.call(call_id.as_str(), flat(namespace.as_deref(), name), arguments.clone());
+            }
+            Known::CustomToolCall { call_id, name, namespace, input, .. } => {
+                let arguments = json!({ "input": input }).to_string();
+                self.call(call_id.as_str(), flat(namespace.as_deref(), name), arguments);
+            }
+            Known::FunctionCallOutput { call_id, output, .. }
+            | Known::CustomToolCallOutput { call_id, output, .. } => {
+                self.output(call_id.as_str(), output.joined());
+                self.pictures("The pictures of the tool's output:", output);
+            }
+            Known::CodeInterpreterCall { id, code, outputs, .. } => {
+                let arguments = json!({ "code": code }).to_string();
+                self.call(id.as_str(), "python".into(), arguments);
+                let logs = outputs.iter().flatten().filter_map(|o| match o {
+                    CodeOutput::Logs { logs } => Some(logs.as_str()),
+                    CodeOutput::Image { .. } => None,
+                });
+                self.output(id.as_str(), logs.collect());
+            }
+            Known::McpCall { id, name, arguments, output, error, .. } => {
+                self.call(id.as_str(), name.clone(), arguments.clone());
+                let error = error.as_ref().map(|e| match e {
+                    Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                });
+                self.output(id.as_str(), output.clone().or(error).unwrap_or_default());
+            }
+        }
+    }
+
+    fn message(&mut self, role: Role, content: &Text) {
+        let text = content.joined();
+        if role == Role::Assistant {
+            let reasoning = self.thought.take();
+            return self.given(Message::Assistant { reasoning, text, tool_calls: vec![] });
+        }
+        self.abort_open_calls();
+        self.thought = None;
+        match role {
+            Role::User => {
+                if !self.pictures(&text, content) {
+                    self.given(Message::User { text });
+                }
+            }
+            Role::System => self.given(Message::System { text }),
+            Role::Developer | Role::Assistant => self.given(Message::Developer { text }),
+        }
+    }
+
+    /// Shows the pictures of a text, if the model can see any.
+    fn pictures(&mut self, text: &str, content: &Text) -> bool {
+        let Text::Parts(parts) = content else { return false };
+        let urls = parts.iter().filter_map(|part| match part {
+            Content::InputImage { image_url: Some(url), .. } => Some(url.as_str()),
+            _ => None,
+        });
+        let images: Vec<Image> = urls.filter_map(image).collect();
+        if images.is_empty() || !self.reads_images {
+            return false;
+        }
+        self.turns.push(Turn::Shown { text: text.to_owned(), images });
+        true
+    }
+
+    /// A call joins the assistant's turn before it, when that is what stands last.
+    fn call(&mut self, id: &str, name: String, arguments: String) {
+        self.names.insert(id.to_owned(), name.clone());
+        let call = ToolCall { id: id.to_owned(), name, arguments };
+        let thought = self.thought.take();
+        match self.turns.last_mut() {
+            Some(Turn::Given(Message::Assistant { reasoning, tool_calls, .. })) => {
+                if let Some(thought) = thought {
+                    *reasoning = joined(reasoning.take(), thought);
+                }
+                tool_calls.push(call.clone());
+            }
+            _ => {
+                let tool_calls = vec![call.clone()];
+                let text = String::new();
+                self.given(Message::Assistant { reasoning: thought, text, tool_calls });
+            }
+        }
+        self.open.push(call);
+    }
+
+    fn output(&mut self, id: &str, output: String) {
+        self.open.retain(|call| call.id != id);
+        let name = self.names.get(id).cloned().unwrap_or_default();
+        self.given(Message::ToolResult { call_id: id.to_owned(), name, output });
+    }
+
+    fn abort_open_calls(&mut self) {
+        for call in std::mem::take(&mut self.open) {
+            let output = ABORTED.to_owned();
+            self.given(Message::ToolResult { call_id: call.id, name: call.name, output });
+        }
+    }
+
+    fn given(&mut self, message: Message) {
+        self.turns.push(Turn::Given(message));
+    }
+}
+
+fn joined(before: Option<String>, text: String) -> Option<String> {
+    Some(match before {
+        Some(before) if !before.is_empty() => format!("{before}\n\n{text}"),
+        _ => text,
+    })
+}
+
+/// The picture of a `data:` URL.
+fn image(url: &str) -> Option<Image> {
+    let (head, data) = url.strip_prefix("data:")?.split_once(',')?;
+    let media_type = head.strip_suffix(";base64")?.to_owned();
+    let bytes = base64::engine::general_purpose::STANDARD.decode(data).ok()?;
+    Some(Image { media_type, bytes: Arc::from(bytes) })
+}
+
+/// The first output without a call before it.
+pub(crate) fn unpaired<'a>(items: impl Iterator<Item = &'a Item>) -> Option<String> {
+    let mut calls: Vec<&str> = vec![];
+    for item in items {
+        match item {
+            Item::Known(
+                Known::FunctionCall { call_id, .. } | Known::CustomToolCall { call_id, .. },
+            ) => calls.push(call_id.as_str()),
+            Item::Known(
+                Known::FunctionCallOutput { call_id, .. }
+                | Known::CustomToolCallOutput { call_id, .. },
+            ) if !calls.contains(&call_id.as_str()) => return Some(call_id.to_string()),
+            _ => {}
+        }
+    }
+    None
+}
