@@ -61,6 +61,20 @@ impl Amount {
         self.0 as f64 / UNIT as f64
     }
 
+    /// `self × n`; `None` when it is more than any honest line.
+    pub(crate) fn times(self, n: u64) -> Option<Amount> {
+        let amount = self.0.checked_mul(i128::from(n)).map(Amount)?;
+        (amount <= Amount::LINE_MAX).then_some(amount)
+    }
+
+    /// How often `part` goes into it.
+    pub(crate) fn holds(self, part: Amount) -> u64 {
+        match part.0 {
+            0 => u64::MAX,
+            part => u64::try_from(self.0.max(0) / part).unwrap_or(u64::MAX),
+        }
+    }
+
     /// `self × factor`, rounded half to even at 10⁻²⁴. `None` when it is too large.
     pub(crate) fn converted(self, factor: Price) -> Option<Amount> {
         // Split so that the product fits: the whole part is exact, the rest is rounded once.

@@ -280,7 +280,7 @@ impl PriceBook {
             let (provider, model, tier) = (&raw.provider, &raw.models[0], &raw.tier);
             format!("{provider}/{model}/{tier}{region}{currency}@{}", raw.from)
         });
-        let at = RowRef { id, hash: hash(&raw) };
+        let at = RowRef { id: id.into(), hash: hash(&raw) };
         let index = self.rows.len();
         for model in &raw.models {
             self.by_model.entry(model.clone()).or_default().push(index);
@@ -335,7 +335,7 @@ impl PriceBook {
             let tier = more(raw.tier.as_ref());
             format!("{}/{}{variant}{model}{tier}@{}", raw.provider, raw.tool, raw.from)
         });
-        let at = RowRef { id, hash: hash(&raw) };
+        let at = RowRef { id: id.into(), hash: hash(&raw) };
         self.by_tool.entry(raw.tool.clone()).or_default().push(self.tools.len());
         let currency = raw.currency.clone();
         self.tools.push(Tool { at, row: raw, currency, span, price, layer });
@@ -416,8 +416,8 @@ impl PriceBook {
         if let Some(currency) = currency.filter(|c| first.currency != **c) {
             return Err(Unknown::Currency { model: model(), currency: currency.to_owned() });
         }
-        let providers: BTreeSet<&str> = best().map(|row| row.provider.as_str()).collect();
-        if providers.len() > 1 {
+        if best().any(|row| row.provider != first.provider) {
+            let providers: BTreeSet<&str> = best().map(|row| row.provider.as_str()).collect();
             let providers = providers.into_iter().collect::<Vec<_>>().join(", ");
             return Err(Unknown::Providers { model: model(), providers });
         }
@@ -488,10 +488,10 @@ fn line_of(text: &str, byte: usize) -> usize {
     text.get(..byte).map_or(1, |before| before.matches('\n').count() + 1)
 }
 
-fn hash(row: &impl serde::Serialize) -> String {
+fn hash(row: &impl serde::Serialize) -> Arc<str> {
     let json = serde_json::to_vec(row).unwrap_or_default();
     let digest = Sha256::digest(&json);
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>()
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>().into()
 }
 
 fn named(field: &str, value: &str) -> Result<(), String> {

@@ -18,6 +18,8 @@ mod pricing;
 mod report;
 mod row;
 mod time;
+pub mod usage;
+mod worst;
 
 pub use amount::{Amount, BadPrice, Price};
 pub use book::{BookError, FileKind, PriceBook};
@@ -33,3 +35,4 @@ pub use pricing::{Line, Priced, RowRef, Unknown};
 pub use report::{By, Group, Report};
 pub use row::{File, Free, MachineRow, PriceRow, RateRow, Rates, Tier, ToolRow, Window};
 pub use time::{DAY, Hours, Period, civil_date, parse_instant, show_instant};
+pub use worst::WorstCase;

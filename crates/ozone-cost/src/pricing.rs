@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -10,10 +11,28 @@ use crate::time::show_instant;
 use crate::{Amount, Facts, Meter, Price, PriceBook, ToolUse};
 
 /// The row that a line was priced with: its id, and a hash of what it said then.
+///
+/// Shared text: each line of a pricing holds one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RowRef {
-    pub id: String,
-    pub hash: String,
+    #[serde(with = "shared")]
+    pub id: Arc<str>,
+    #[serde(with = "shared")]
+    pub hash: Arc<str>,
+}
+
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(text)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
+        String::deserialize(deserializer).map(Arc::from)
+    }
 }
 
 impl fmt::Display for RowRef {
@@ -38,9 +57,9 @@ pub enum Unknown {
     #[error("`{model}` is sold by {providers}: say which")]
     Providers { model: String, providers: String },
     #[error("{row} has no price for {}", meter.name())]
-    Meter { row: String, meter: Meter },
+    Meter { row: Arc<str>, meter: Meter },
     #[error("{row} is sold for prompts up to {max} tokens")]
-    Prompt { row: String, max: u64 },
+    Prompt { row: Arc<str>, max: u64 },
     #[error("no price for the tool `{tool}`{}", of(provider))]
     Tool { provider: String, tool: String },
     #[error("no rate of {currency} to USD on {}", show_instant(*at))]

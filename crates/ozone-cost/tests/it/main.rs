@@ -9,4 +9,5 @@ mod litellm;
 mod reports;
 mod support;
 mod times;
+mod usage_pages;
 mod usages;
