@@ -28,6 +28,10 @@ pub const OPTIONAL: [&str; 16] = [
     "store",
 ];
 
+/// Not a field: user messages in a row, and system messages behind the first. Where a template takes
+/// none, they are joined.
+pub const ROLES_IN_A_ROW: &str = "messages of one role in a row";
+
 /// Which fields a request may have.
 #[derive(Debug, Clone, Default)]
 pub struct Fields {

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::body::{self, Fields};
 use super::config::UpstreamConfig;
-use super::errors;
+use super::errors::{self, Asked};
 use super::piece::{Ended, Fault, Piece, Used, count, excerpt, logprobs, text};
 use super::sse::SseEvent;
 use crate::{Calls, Image, SampleRequest, Turn};
@@ -23,7 +23,11 @@ use crate::{Calls, Image, SampleRequest, Turn};
 pub fn request(config: &UpstreamConfig, request: &SampleRequest, fields: &Fields) -> Value {
     let mut body = Map::new();
     body.insert("model".into(), json!(config.model));
-    body.insert("messages".into(), messages(config, request));
+    let mut said = messages(config, request);
+    if !fields.wants(body::ROLES_IN_A_ROW) {
+        said = joined(said);
+    }
+    body.insert("messages".into(), Value::Array(said));
     body.insert("stream".into(), json!(true));
     let mut optional = |name: &str, value: Value| {
         if fields.wants(name) {
@@ -98,7 +102,7 @@ fn response_format(schema: &Value) -> Value {
 
 /// The instructions and the system messages that follow them are one message, because many
 /// templates allow no second one.
-fn messages(config: &UpstreamConfig, request: &SampleRequest) -> Value {
+fn messages(config: &UpstreamConfig, request: &SampleRequest) -> Vec<Value> {
     let mut system: Vec<&str> = request.instructions.iter().map(String::as_str).collect();
     let mut turns = request.turns.iter().peekable();
     while let Some(Turn::Given(Message::System { text } | Message::Developer { text })) =
@@ -115,7 +119,38 @@ fn messages(config: &UpstreamConfig, request: &SampleRequest) -> Value {
         Turn::Given(message) | Turn::Sampled { message, .. } => one_message(config, message),
         Turn::Shown { text, images } => shown(text, images),
     }));
-    Value::Array(messages)
+    messages
+}
+
+/// For templates that want the roles to alternate: what is said in a row becomes one message.
+fn joined(messages: Vec<Value>) -> Vec<Value> {
+    let mut out: Vec<Value> = vec![];
+    for (at, mut message) in messages.into_iter().enumerate() {
+        if at > 0 && message["role"] == "system" {
+            message["role"] = json!("user");
+        }
+        match out.last_mut() {
+            Some(last) if last["role"] == "user" && message["role"] == "user" => {
+                let content = join(last["content"].take(), message["content"].take());
+                last["content"] = content;
+            }
+            _ => out.push(message),
+        }
+    }
+    out
+}
+
+fn join(first: Value, second: Value) -> Value {
+    match (first, second) {
+        (Value::String(first), Value::String(second)) => json!(format!("{first}\n\n{second}")),
+        (first, second) => {
+            let parts = |content: Value| match content {
+                Value::Array(parts) => parts,
+                text => vec![json!({"type": "text", "text": text})],
+            };
+            json!([parts(first), parts(second)].concat())
+        }
+    }
 }
 
 fn one_message(config: &UpstreamConfig, message: &Message) -> Value {
@@ -165,8 +200,9 @@ pub fn data_url(image: &Image) -> String {
 }
 
 /// Reads one answer's stream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ChatReader {
+    asked: Asked,
     calls: Vec<Call>,
 }
 
@@ -179,6 +215,10 @@ struct Call {
 }
 
 impl ChatReader {
+    pub fn new(asked: Asked) -> ChatReader {
+        ChatReader { asked, calls: vec![] }
+    }
+
     pub fn read(&mut self, event: &SseEvent) -> Result<Vec<Piece>, Fault> {
         let data = event.data.trim();
         if data == "[DONE]" {
@@ -191,7 +231,7 @@ impl ChatReader {
             Fault::Passing(format!("it sent what is not JSON: `{}`", excerpt(data)))
         })?;
         if event.name == "error" || errors::is_error(&chunk) {
-            return Err(errors::in_stream(&chunk));
+            return Err(errors::in_stream(&chunk, self.asked));
         }
         self.read_value(&chunk)
     }

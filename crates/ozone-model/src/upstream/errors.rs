@@ -9,8 +9,9 @@ use super::piece::{Fault, count, excerpt, text};
 use crate::ModelError;
 
 /// What was asked, as far as it decides what a refusal means.
-pub struct Asked<'a> {
-    pub body: &'a Value,
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Asked {
+    /// By configuration.
     pub context_window: u64,
     /// A guess, for upstreams that do not give their number.
     pub input_tokens: u64,
@@ -21,7 +22,8 @@ pub fn of_status(
     status: u16,
     retry_after: Option<Duration>,
     body: &str,
-    asked: &Asked<'_>,
+    asked: Asked,
+    request: &Value,
 ) -> Fault {
     let parsed: Value = serde_json::from_str(body).unwrap_or(Value::Null);
     let error = Refusal::of(&parsed).unwrap_or_else(|| Refusal::plain(body));
@@ -29,12 +31,15 @@ pub fn of_status(
         true => format!("it answered with status {status}"),
         false => format!("it answered with status {status}: {}", excerpt(&error.message)),
     };
+    if matches!(status, 400 | 422 | 500) && error.is_about_roles() && !request_is_joined(request) {
+        return Fault::Refused { field: body::ROLES_IN_A_ROW.to_owned(), for_good: true };
+    }
     match status {
         400 | 413 | 422 => {
-            if let Some(fault) = error.context_length(asked) {
+            if let Some(fault) = error.context_length(asked, request) {
                 return fault;
             }
-            if let Some(field) = error.refused_field(asked.body) {
+            if let Some(field) = error.refused_field(request) {
                 return Fault::Refused { for_good: error.is_unsupported(), field };
             }
             match error.is_filter() {
@@ -64,14 +69,27 @@ pub fn of_status(
     }
 }
 
+/// Nothing is left to join: the template wants something else.
+fn request_is_joined(request: &Value) -> bool {
+    let messages = request.get("messages").and_then(Value::as_array);
+    let roles: Vec<_> =
+        messages.into_iter().flatten().map(|message| text(message, "role")).collect();
+    let is_user = |role: &Option<&str>| *role == Some("user");
+    let in_a_row = roles.windows(2).any(|pair| pair.iter().all(is_user));
+    !in_a_row && !roles.iter().skip(1).any(|role| *role == Some("system"))
+}
+
 /// An event that is an error, under status 200.
-pub fn in_stream(event: &Value) -> Fault {
+pub fn in_stream(event: &Value, asked: Asked) -> Fault {
     let Some(error) = Refusal::of(event) else {
         return Fault::Passing(format!("it sent an error: {}", excerpt(&event.to_string())));
     };
     let why = format!("it sent an error: {}", excerpt(&error.message));
     if error.is_filter() {
         return filtered();
+    }
+    if let Some(fault) = error.context_length(asked, &Value::Null) {
+        return fault;
     }
     match error.code.as_str() {
         "rate_limit_exceeded" | "429" => Fault::Limited { why, retry_after: None },
@@ -183,7 +201,15 @@ impl Refusal {
         self.code.starts_with("unsupported_") || SIGNS.iter().any(|sign| message.contains(sign))
     }
 
-    fn context_length(&self, asked: &Asked<'_>) -> Option<Fault> {
+    /// Templates of Mistral, Gemma and some others.
+    fn is_about_roles(&self) -> bool {
+        let message = self.message.to_lowercase();
+        let place = ["at the beginning", "must be first", "first message", "not supported"];
+        message.contains("must alternate")
+            || (message.contains("system") && place.iter().any(|place| message.contains(place)))
+    }
+
+    fn context_length(&self, asked: Asked, request: &Value) -> Option<Fault> {
         const SIGNS: [&str; 5] = [
             "context length",
             "context size",
@@ -209,7 +235,7 @@ impl Refusal {
         });
         let limit = ["max_tokens", "max_completion_tokens"];
         if input.is_some_and(|input| input < context_window)
-            && limit.iter().any(|name| asked.body.get(name).is_some())
+            && limit.iter().any(|name| request.get(name).is_some())
         {
             return Some(Fault::OutputLimit);
         }

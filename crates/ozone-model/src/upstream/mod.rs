@@ -288,8 +288,10 @@ impl Shared {
     fn after(&self, endpoint: &Endpoint, fault: &Fault, soonest: Option<Instant>) -> Instant {
         let now = (self.surroundings.now)();
         let at = match fault {
-            Fault::Limited { retry_after: Some(after), .. } => {
-                let until = now + *after;
+            Fault::Limited { retry_after, .. } => {
+                let after =
+                    retry_after.unwrap_or(Duration::from_millis(self.config.limits.pause_ms));
+                let until = now + after;
                 endpoint.breaker.rest(until);
                 until
             }
@@ -432,11 +434,10 @@ impl Shared {
         let _ = tokio::time::timeout(USAGE_WAIT_MAX, read).await;
         text.truncate(ERROR_BYTES_MAX);
         let asked = Asked {
-            body,
             context_window: self.config.context_window,
             input_tokens: reader::estimate_request(request),
         };
-        errors::of_status(status, pause, &String::from_utf8_lossy(&text), &asked)
+        errors::of_status(status, pause, &String::from_utf8_lossy(&text), asked, body)
     }
 
     /// What stands behind a colon is the upstream's, and may be somebody's words.
@@ -463,10 +464,6 @@ impl Shared {
 /// `rest` is what is left of a pause, `all_open` that nobody was even asked.
 fn given_up(last: Option<Fault>, rest: Duration, all_open: bool) -> ModelError {
     match last {
-        Some(Fault::Limited { why, retry_after }) => {
-            let retry_after = retry_after.or(Some(rest).filter(|rest| !rest.is_zero()));
-            Fault::Limited { why, retry_after }.given_up()
-        }
         Some(fault) => fault.given_up(),
         None if all_open => {
             let seconds = rest.as_secs_f64().ceil();

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::chat::ChatReader;
 use super::config::{Api, UpstreamConfig};
+use super::errors::Asked;
 use super::piece::{Ended, Fault, Piece, Used, excerpt};
 use super::responses::ResponsesReader;
 use super::speech::Speech;
@@ -19,9 +20,8 @@ pub struct AnswerReader {
     wire: Wire,
     speech: Option<Speech>,
     bytes_left: u64,
-    input_estimate: u64,
-    output_tokens_max: Option<u64>,
-    context_window: u64,
+    asked: Asked,
+    output_tokens_max: u64,
     used: Option<Used>,
     ended: Option<Ended>,
     started: bool,
@@ -33,22 +33,26 @@ enum Wire {
 }
 
 impl AnswerReader {
-    /// `None` for a format that the configuration names wrongly: the backend has checked that.
+    /// A format that the configuration names wrongly is recognised instead: the backend has refused
+    /// such a configuration.
     pub fn new(config: &UpstreamConfig, request: &SampleRequest) -> AnswerReader {
         let turn = request.turns.iter().filter(|t| matches!(t, Turn::Sampled { .. })).count();
         let format = config.format().ok().flatten();
+        let asked = Asked {
+            context_window: config.context_window,
+            input_tokens: estimate_request(request),
+        };
         let speech = Speech::new(&request.tools, format, config.thinking_open, turn);
         AnswerReader {
             sse: Some(SseReader::default()),
             wire: match config.api {
-                Api::Chat => Wire::Chat(ChatReader::default()),
-                Api::Responses => Wire::Responses(ResponsesReader::default()),
+                Api::Chat => Wire::Chat(ChatReader::new(asked)),
+                Api::Responses => Wire::Responses(ResponsesReader::new(asked)),
             },
             speech: Some(speech),
             bytes_left: config.limits.response_bytes_max,
-            input_estimate: estimate_request(request),
-            output_tokens_max: Some(request.output_tokens_max),
-            context_window: config.context_window,
+            asked,
+            output_tokens_max: request.output_tokens_max,
             used: None,
             ended: None,
             started: false,
@@ -103,7 +107,7 @@ impl AnswerReader {
             Fault::Passing(format!("it sent what is not JSON: `{}`", excerpt(&text)))
         })?;
         if super::errors::is_error(&value) {
-            return Err(super::errors::in_stream(&value));
+            return Err(super::errors::in_stream(&value, self.asked));
         }
         let pieces = match &mut self.wire {
             Wire::Chat(chat) => chat.read_value(&value)?,
@@ -171,7 +175,7 @@ impl AnswerReader {
         }
         let (input_tokens, cached_tokens) = match self.used {
             Some(used) => (used.input, used.cached.min(used.input)),
-            None => (self.input_estimate, 0),
+            None => (self.asked.input_tokens, 0),
         };
         out.push(SampleEvent::Started { input_tokens, cached_tokens });
     }
@@ -185,7 +189,7 @@ impl AnswerReader {
             out.push(SampleEvent::Chunk { ids: vec![], deltas, logprobs: vec![] });
         }
         let used = self.used.unwrap_or_else(|| Used {
-            input: self.input_estimate,
+            input: self.asked.input_tokens,
             cached: 0,
             output: estimate(said.bytes),
             reasoning: None,
@@ -204,8 +208,8 @@ impl AnswerReader {
 
     /// Upstreams have one word for both limits.
     fn stop(&self, ended: Ended, used: &Used) -> Stop {
-        let full = used.input + used.output + 1 >= self.context_window;
-        let limited = self.output_tokens_max.is_some_and(|max| used.output + 1 >= max);
+        let full = used.input + used.output + 1 >= self.asked.context_window;
+        let limited = used.output + 1 >= self.output_tokens_max;
         match ended {
             Ended::EndOfTurn => Stop::EndOfTurn,
             Ended::Length if full && !limited => Stop::ContextFull,

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::body::{self, Fields};
 use super::chat::data_url;
 use super::config::{ReasoningField, UpstreamConfig};
-use super::errors;
+use super::errors::{self, Asked};
 use super::piece::{Ended, Fault, Piece, Used, count, excerpt, logprobs, text};
 use super::sse::SseEvent;
 use crate::{Calls, Image, SampleRequest, Turn};
@@ -213,6 +213,7 @@ impl KeptItems {
 /// Reads one answer's stream.
 #[derive(Debug, Default)]
 pub struct ResponsesReader {
+    asked: Asked,
     /// By `output_index`.
     items: Vec<Item>,
     calls: usize,
@@ -236,6 +237,10 @@ struct Item {
 const ITEMS_MAX: usize = 4096;
 
 impl ResponsesReader {
+    pub fn new(asked: Asked) -> ResponsesReader {
+        ResponsesReader { asked, ..ResponsesReader::default() }
+    }
+
     pub fn read(&mut self, event: &SseEvent) -> Result<Vec<Piece>, Fault> {
         let data = event.data.trim();
         if data == "[DONE]" {
@@ -280,9 +285,9 @@ impl ResponsesReader {
             "response.completed" | "response.incomplete" | "response.failed" => {
                 self.finish(value.get("response").unwrap_or(&Value::Null), &mut pieces)?;
             }
-            "error" => return Err(errors::in_stream(&value)),
+            "error" => return Err(errors::in_stream(&value, self.asked)),
             _ if kind.is_empty() && errors::is_error(&value) => {
-                return Err(errors::in_stream(&value));
+                return Err(errors::in_stream(&value, self.asked));
             }
             _ => {}
         }
@@ -418,7 +423,7 @@ impl ResponsesReader {
         }
         let reason = response.pointer("/incomplete_details/reason").and_then(Value::as_str);
         let ended = match text(response, "status").unwrap_or("completed") {
-            "failed" | "cancelled" => return Err(errors::in_stream(response)),
+            "failed" | "cancelled" => return Err(errors::in_stream(response, self.asked)),
             "incomplete" if reason == Some("content_filter") => return Err(errors::filtered()),
             "incomplete" => Ended::Length,
             _ => Ended::EndOfTurn,

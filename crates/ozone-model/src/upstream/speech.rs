@@ -11,6 +11,7 @@ use ozone_prompt::{
     Delta, Format, Message, Parsed, ParsedItem, Problem, RAW_BYTES_MAX, StreamParser, ToolCall,
     ToolSpec,
 };
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::piece::Piece;
@@ -66,6 +67,21 @@ struct Native {
     index: Option<usize>,
     /// Bytes of the arguments that are written out.
     written: usize,
+    /// Bytes of the arguments that were not a whole value.
+    incomplete: usize,
+}
+
+impl Native {
+    /// Whether its arguments are a whole value. Each length is looked at once.
+    fn is_complete(&mut self) -> bool {
+        if self.arguments.len() > self.incomplete {
+            match serde_json::from_str::<IgnoredAny>(&self.arguments) {
+                Ok(_) => return true,
+                Err(_) => self.incomplete = self.arguments.len(),
+            }
+        }
+        false
+    }
 }
 
 /// What was said, when all is said.
@@ -290,20 +306,16 @@ impl Speech {
         self.parts.push(Part::Parsed { parsed, base });
     }
 
-    fn open_calls_are_complete(&self) -> bool {
-        self.native[self.current..]
-            .iter()
-            .all(|call| serde_json::from_str::<Value>(&call.arguments).is_ok())
+    fn open_calls_are_complete(&mut self) -> bool {
+        self.native[self.current..].iter_mut().all(Native::is_complete)
     }
 
     /// Writes out what is known of the calls, one after the other.
     fn write_calls(&mut self) {
         while self.current < self.native.len() {
             self.write_call();
-            let call = &self.native[self.current];
             let followed = self.current + 1 < self.native.len();
-            let complete = followed && serde_json::from_str::<Value>(&call.arguments).is_ok();
-            if !complete {
+            if !(followed && self.native[self.current].is_complete()) {
                 return;
             }
             self.end_call(false);

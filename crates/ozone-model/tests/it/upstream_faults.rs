@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use futures::{FutureExt, StreamExt};
 use ozone_model::upstream::{Api, OneOrMany, Surroundings, UpstreamBackend, UpstreamConfig};
 use ozone_model::{ModelBackend, ModelError, SampleRequest};
+use ozone_prompt::Message;
 use serde_json::json;
 
 use crate::conformance::{ask, sample};
@@ -281,6 +282,37 @@ async fn a_refused_field_is_left_out_from_then_on() {
     assert_eq!(fake.seen()[4].body["max_completion_tokens"], 100);
 }
 
+/// Mistral's and Gemma's templates.
+#[tokio::test]
+async fn messages_in_a_row_are_joined_where_the_template_wants_roles_to_alternate() {
+    let fake = Fake::start(|_, seen| {
+        let messages = seen.body["messages"].as_array().unwrap();
+        let roles: Vec<_> = messages.iter().map(|message| message["role"].clone()).collect();
+        match roles.windows(2).all(|pair| pair[0] != pair[1])
+            && !roles[1..].contains(&json!("system"))
+        {
+            true => Play::says(answer("42")),
+            false => Play::refuses(
+                500,
+                r#"{"error": {"message": "Conversation roles must alternate user/assistant"}}"#,
+            ),
+        }
+    })
+    .await;
+    let given = |message| ozone_model::Turn::Given(message);
+    let text = |text: &str| text.to_owned();
+    let mut request = ask("k", "Read this.", 100);
+    request.turns.push(given(Message::User { text: text("What is 6*7?") }));
+    request.turns.push(given(Message::Developer { text: text("Be brief.") }));
+    let backend = backend(config(&fake.url));
+    for _ in 0..2 {
+        assert_eq!(show(&sample(&backend, &request).await.unwrap()), SAID_42);
+    }
+    assert_eq!(fake.seen().len(), 3, "it is remembered");
+    let messages = &fake.seen()[2].body["messages"];
+    assert_eq!(messages[1]["content"], "Read this.\n\nWhat is 6*7?\n\nBe brief.");
+}
+
 /// A value that is refused is left out once, so that the next limit counts again.
 #[tokio::test]
 async fn a_refused_value_is_left_out_once() {
@@ -505,7 +537,11 @@ async fn the_responses_api_fails_in_its_own_words() {
             "content": [{"type": "output_text", "text": "It is"}]}],
             "usage": {"input_tokens": 5, "output_tokens": 100}}}))
     };
+    let too_long = event(json!({"type": "response.failed", "response": {"status": "failed",
+        "error": {"code": "context_length_exceeded", "message": "Your input exceeds the context \
+            window of this model. Please adjust your input and try again."}}}));
     let cases = [
+        (too_long, "Err(ContextLength { input_tokens: 10000, context_window: 10000 })"),
         (failed("server_error"), "Err(Unavailable(\"it sent an error: no\"))"),
         (failed("rate_limit_exceeded"), "Err(RateLimited { retry_after: None })"),
         (failed("invalid_prompt"), "Err(InvalidRequest(\"it sent an error: no\"))"),
