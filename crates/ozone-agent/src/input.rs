@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use ozone_model::{Image, Turn};
 use ozone_prompt::{Message, ToolCall};
+use ozone_tools::Shown;
 use ozone_types::item::Known;
 use ozone_types::{CodeOutput, Content, Item, Role, Text};
 use serde_json::{Value, json};
@@ -40,8 +41,12 @@ pub fn remembered(output: Vec<Item>, records: Vec<Value>) -> Vec<Item> {
 
 /// The items as turns. Reasoning stays with the call or the message that it led to; a call that was
 /// never answered is answered with `aborted`.
-pub(crate) fn turns<'a>(items: impl Iterator<Item = &'a Item>, reads_images: bool) -> Vec<Turn> {
-    let mut reader = Reader { reads_images, ..Reader::default() };
+pub(crate) fn turns<'a>(
+    items: impl Iterator<Item = &'a Item>,
+    tools: &[(Shown, String)],
+    reads_images: bool,
+) -> Vec<Turn> {
+    let mut reader = Reader { tools: tools.to_vec(), reads_images, ..Reader::default() };
     for item in items {
         if let Item::Known(known) = item {
             reader.item(known);
@@ -58,6 +63,8 @@ struct Reader {
     /// Calls without an output so far.
     open: Vec<ToolCall>,
     names: HashMap<String, String>,
+    /// The tools that run here, and what the model calls them.
+    tools: Vec<(Shown, String)>,
     reads_images: bool,
 }
 
@@ -85,15 +92,20 @@ impl Reader {
             }
             Known::CodeInterpreterCall { id, code, outputs, .. } => {
                 let arguments = json!({ "code": code }).to_string();
-                self.call(id.as_str(), "python".into(), arguments);
+                let is_it = |shown: &Shown| matches!(shown, Shown::CodeInterpreter { .. });
+                self.call(id.as_str(), self.name_of(is_it, "python"), arguments);
                 let logs = outputs.iter().flatten().filter_map(|o| match o {
                     CodeOutput::Logs { logs } => Some(logs.as_str()),
                     CodeOutput::Image { .. } => None,
                 });
                 self.output(id.as_str(), logs.collect());
             }
-            Known::McpCall { id, name, arguments, output, error, .. } => {
-                self.call(id.as_str(), name.clone(), arguments.clone());
+            Known::McpCall { id, server_label, name, arguments, output, error, .. } => {
+                let is_it = |shown: &Shown| {
+                    matches!(shown, Shown::McpCall { server_label: label, name: own }
+                        if label == server_label && own == name)
+                };
+                self.call(id.as_str(), self.name_of(is_it, name), arguments.clone());
                 let error = error.as_ref().map(|e| match e {
                     Value::String(text) => text.clone(),
                     other => other.to_string(),
@@ -156,6 +168,12 @@ impl Reader {
             }
         }
         self.open.push(call);
+    }
+
+    /// What the model calls a tool; a tool that is gone keeps its own name.
+    fn name_of(&self, is_it: impl Fn(&Shown) -> bool, otherwise: &str) -> String {
+        let found = self.tools.iter().find(|(shown, _)| is_it(shown));
+        found.map_or_else(|| otherwise.to_owned(), |(_, name)| name.clone())
     }
 
     fn output(&mut self, id: &str, output: String) {

@@ -27,6 +27,11 @@ impl Logprobs {
         self.waiting.drain(..excess);
     }
 
+    /// This was said otherwise than as the answer's text.
+    pub fn skip(&mut self, text: &str) {
+        self.take(text);
+    }
+
     /// The tokens of this text, and none of those before it any more.
     pub fn take(&mut self, text: &str) -> Vec<Value> {
         let bytes: Vec<u8> = self.waiting.iter().flat_map(|t| t.bytes.clone()).collect();

@@ -22,11 +22,23 @@ pub enum Record {
     /// The call is about to run: if nothing follows, it may have run or not.
     ToolStarted { index: usize },
     /// What the model reads as the call's result.
-    ToolDone { index: usize, output: String },
+    ToolDone {
+        index: usize,
+        output: String,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        files: Vec<MadeFile>,
+    },
     /// What was thought in an item that does not show it.
     Reasoned { item_id: ItemId, text: String },
     /// So many of the oldest turns no longer go to the model: they did not fit.
     Dropped { turns: usize },
+}
+
+/// A file that a call left in its container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeFile {
+    pub container_id: String,
+    pub name: String,
 }
 
 /// A piece of a sample. The writer is a function of the pieces, so a killed run's writer is rebuilt
@@ -191,6 +203,8 @@ pub struct Replay {
     pub in_sample: bool,
     /// Turns that no longer go to the model.
     pub dropped: usize,
+    /// What the calls left behind.
+    pub files: Vec<MadeFile>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -224,8 +238,9 @@ impl Replay {
                 self.started.clear();
                 self.steps.push(ReplayedStep { sampled, outputs: vec![] });
             }
-            Record::ToolDone { index, output } => {
+            Record::ToolDone { index, output, files } => {
                 self.said.clear();
+                self.files.extend(files);
                 if let Some(step) = self.steps.last_mut() {
                     step.outputs.push((index, output));
                 }

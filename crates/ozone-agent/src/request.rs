@@ -337,8 +337,8 @@ impl Request {
     }
 
     /// What the model reads before it begins.
-    pub(crate) fn turns(&self, reads_images: bool) -> Vec<Turn> {
-        input::turns(self.items(), reads_images)
+    pub(crate) fn turns(&self, names: &[(Shown, String)], reads_images: bool) -> Vec<Turn> {
+        input::turns(self.items(), names, reads_images)
     }
 
     /// What the model is told before everything else.

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::choice::Offer;
 use crate::logprobs::Logprobs;
-use crate::record::{Record, Replay, Said, Sampled};
+use crate::record::{MadeFile, Record, Replay, Said, Sampled};
 use crate::request::{self, Limits, Request};
 use crate::turn::{Decided, Outcome, Rules, SampleEnd, Turn, Used};
 use crate::writer::{CallResult, Seal, View, Writer, Written};
@@ -169,8 +169,8 @@ impl Run {
         }
         let (built_in, view) = self.writes(&offer, &used);
         State {
-            writer: Writer::restore(fold, view, built_in, said),
-            turns: self.request.turns(self.backend.info().reads_images),
+            writer: Writer::restore(fold, view, built_in, said).with_files(replay.files.clone()),
+            turns: self.request.turns(&self.names(), self.backend.info().reads_images),
             dropped: replay.dropped,
             offer,
             used: Used::default(),
@@ -180,6 +180,11 @@ impl Run {
             handed: vec![],
             deadline: Instant::now() + self.limits.time_max,
         }
+    }
+
+    /// The tools that run here, by how they stand in the output and by what the model calls them.
+    fn names(&self) -> Vec<(Shown, String)> {
+        self.tools.iter().map(|tool| (tool.shown(), tool.spec().name.clone())).collect()
     }
 
     /// What the writer of a sample may open and must hold back: a text that is to be judged waits,
@@ -398,7 +403,13 @@ impl Run {
                         for delta in deltas {
                             let logprobs = match &delta {
                                 Delta::Text(text) => state.logprobs.take(text),
-                                _ => vec![],
+                                Delta::Reasoning(text)
+                                | Delta::Commentary(text)
+                                | Delta::ToolCallArguments { text, .. } => {
+                                    state.logprobs.skip(text);
+                                    vec![]
+                                }
+                                Delta::ToolCallStart { .. } | Delta::ToolCallEnd { .. } => vec![],
                             };
                             let piece = Said::of(delta, logprobs);
                             state.writer.say(&piece, &mut written);
@@ -488,9 +499,10 @@ impl Run {
             Turn::RunningTools { .. } if format.is_json() => {
                 state.writer.replace_text(None, &mut written);
             }
-            Turn::Again { .. } | Turn::Finished(Outcome::Failed(_)) => {
-                state.writer.replace_text(None, &mut written);
-            }
+            Turn::Again { .. }
+            | Turn::Finished(
+                Outcome::Failed(_) | Outcome::Incomplete(IncompleteReason::MaxSteps),
+            ) => state.writer.replace_text(None, &mut written),
             Turn::RunningTools { .. } | Turn::Finished(_) => state.writer.release(&mut written),
         }
         if sampled.stop() == Stop::EndOfTurn {
@@ -514,7 +526,8 @@ impl Run {
         let outputs = vec![CodeOutput::Logs { logs: why.to_owned() }];
         let result = CallResult { text: why.to_owned(), outputs, failed: true };
         state.writer.call_done(result, &mut written);
-        written.records.push(Record::ToolDone { index, output: why.to_owned() });
+        let output = why.to_owned();
+        written.records.push(Record::ToolDone { index, output, files: vec![] });
         self.append(written, Durability::Process).await
     }
 
@@ -532,8 +545,8 @@ impl Run {
         }
         let at = self.tools.iter().position(|tool| tool.spec().name == call.name);
         let tool = &mut self.tools[at.expect("`Used::after` runs offered tools only")];
-        let mut written = Written::default();
-        state.writer.call_runs(&call.name, tool.shown(), &call.arguments, &mut written);
+        let (mut written, shown) = (Written::default(), tool.shown());
+        state.writer.call_runs(&call.name, shown.clone(), &call.arguments, &mut written);
         written.records.push(Record::ToolStarted { index });
         let Written { events, records } = written;
         self.journal.append(events, json(&records), Durability::Power).await?;
@@ -578,9 +591,17 @@ impl Run {
         };
         let mut written = Written::default();
         let (text, failed) = (output.text.clone(), output.failed);
+        let files = match shown {
+            Shown::CodeInterpreter { container_id, .. } => {
+                let names = output.files.iter().map(|file| file.name.clone());
+                names.map(|name| MadeFile { container_id: container_id.clone(), name }).collect()
+            }
+            Shown::McpCall { .. } | Shown::FunctionCall => vec![],
+        };
+        state.writer.made(&files);
         let result = CallResult { text: text.clone(), outputs: outputs(output), failed };
         state.writer.call_done(result, &mut written);
-        written.records.push(Record::ToolDone { index, output: text.clone() });
+        written.records.push(Record::ToolDone { index, output: text.clone(), files });
         let Written { events, records } = written;
         self.journal.append(events, json(&records), Durability::Power).await?;
         Ok(text)

@@ -9,16 +9,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use ozone_tools::Shown;
+use ozone_tools::{Shown, ToolFile};
 use ozone_types::item::Known;
 use ozone_types::{
-    CallId, CodeOutput, Content, EventKind, Fold, Item, ItemId, ItemStatus, Phase, Role, Summary,
-    Text,
+    Annotation, CallId, CodeOutput, Content, EventKind, Fold, Item, ItemId, ItemStatus, Phase,
+    Role, Summary, Text,
 };
 use serde_json::Value;
 
 use crate::arguments::StringArgument;
-use crate::record::{Record, Said};
+use crate::record::{MadeFile, Record, Said};
 use crate::summary::Digest;
 use crate::tools::ClientTool;
 
@@ -80,6 +80,8 @@ pub(crate) struct Writer {
     /// The tools that run here, by the names that the model knows.
     built_in: Vec<(String, Shown)>,
     waiting: VecDeque<Said>,
+    /// Files that an answer may speak of.
+    files: Vec<MadeFile>,
 }
 
 impl Writer {
@@ -87,8 +89,8 @@ impl Writer {
     /// call is still open.
     pub fn restore(fold: &Fold, view: View, built_in: Vec<(String, Shown)>, said: &[Said]) -> Self {
         let output_index = fold.items().len() as u64;
-        let (open, waiting) = (Open::Nothing, VecDeque::new());
-        let mut writer = Writer { output_index, open, view, built_in, waiting };
+        let (open, waiting, files) = (Open::Nothing, VecDeque::new(), vec![]);
+        let mut writer = Writer { output_index, open, view, built_in, waiting, files };
         let mut scratch = Written::default();
         for said in said {
             writer.say(said, &mut scratch);
@@ -96,6 +98,17 @@ impl Writer {
         writer.output_index = output_index;
         writer.adopt(fold);
         writer
+    }
+
+    /// With what earlier calls left behind.
+    pub fn with_files(mut self, files: Vec<MadeFile>) -> Self {
+        self.files = files;
+        self
+    }
+
+    /// A call has left files behind.
+    pub fn made(&mut self, files: &[MadeFile]) {
+        self.files.extend_from_slice(files);
     }
 
     /// The journal knows the id of the open item, and whether there is one.
@@ -371,8 +384,11 @@ impl Writer {
     }
 
     /// The text that waited to be judged goes, and `text` comes in its place; a text that is equal
-    /// to what waited keeps its logprobs.
+    /// to what waited keeps its logprobs, and what did not have to wait stays as it was shown.
     pub fn replace_text(&mut self, text: Option<&str>, out: &mut Written) {
+        if !self.view.judge_text {
+            return self.release(out);
+        }
         let waited: String = (self.waiting.iter())
             .filter_map(|said| match said {
                 Said::Text { text, .. } => Some(text.as_str()),
@@ -421,7 +437,21 @@ impl Writer {
                 self.done(reasoning_item(&id, summary, raw, sealed, status), out);
             }
             Open::Message { id, phase, text, logprobs } => {
-                let part = output_text(&text, &logprobs);
+                let annotations = cited(&text, &self.files);
+                for (annotation_index, annotation) in (0..).zip(&annotations) {
+                    out.events.push(EventKind::OutputTextAnnotationAdded {
+                        item_id: id.clone(),
+                        output_index,
+                        content_index: 0,
+                        annotation_index,
+                        annotation: annotation.clone(),
+                    });
+                }
+                let part = Content::OutputText {
+                    text: text.clone(),
+                    annotations,
+                    logprobs: logprobs.clone(),
+                };
                 out.events.extend([
                     EventKind::OutputTextDone {
                         item_id: id.clone(),
@@ -665,8 +695,35 @@ fn reasoning_item(
     Known::Reasoning { id, summary, content, encrypted_content, status }.into()
 }
 
-fn output_text(text: &str, logprobs: &[Value]) -> Content {
-    Content::OutputText { text: text.to_owned(), annotations: vec![], logprobs: logprobs.to_vec() }
+/// Where a text first speaks of each file, in characters, with the path before its name.
+fn cited(text: &str, files: &[MadeFile]) -> Vec<Annotation> {
+    let mut citations: Vec<Annotation> = vec![];
+    for (at, file) in files.iter().enumerate() {
+        if files[..at].contains(file) {
+            continue;
+        }
+        let Some((from, to)) = mention(text, &file.name) else { continue };
+        let chars = |end: usize| text[..end].chars().count() as u64;
+        citations.push(Annotation::ContainerFileCitation {
+            container_id: file.container_id.clone(),
+            file_id: ToolFile::id(&file.container_id, &file.name),
+            filename: file.name.clone(),
+            start_index: chars(from),
+            end_index: chars(to),
+        });
+    }
+    citations
+}
+
+fn mention(text: &str, name: &str) -> Option<(usize, usize)> {
+    let of_a_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    text.match_indices(name).find_map(|(from, _)| {
+        let (before, after) = (&text[..from], &text[from + name.len()..]);
+        let stands_alone =
+            !before.ends_with(|c| of_a_name(c) || c == '.') && !after.starts_with(of_a_name);
+        let path = ["sandbox:/mnt/data/", "/mnt/data/"].into_iter().find(|p| before.ends_with(p));
+        stands_alone.then(|| (from - path.map_or(0, str::len), from + name.len()))
+    })
 }
 
 fn message_item(

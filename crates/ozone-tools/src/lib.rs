@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ozone_prompt::ToolSpec;
+use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 pub use python::{PythonTool, Source};
@@ -62,6 +63,15 @@ pub struct ToolFile {
     pub name: String,
     pub bytes: u64,
     pub host_path: PathBuf,
+}
+
+impl ToolFile {
+    /// The id under which a container's file is cited and asked for: a function of its name.
+    pub fn id(container_id: &str, name: &str) -> String {
+        let digest = Sha256::digest(format!("{container_id}/{name}"));
+        let hex: String = digest.iter().take(16).map(|b| format!("{b:02x}")).collect();
+        format!("cfile_{hex}")
+    }
 }
 
 /// How a call stands in the response's output.

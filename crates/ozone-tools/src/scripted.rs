@@ -1,18 +1,21 @@
 //! The tests' tool: answers from a list.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use ozone_prompt::ToolSpec;
 
-use crate::{Call, OnText, Shown, Tool, ToolError, ToolOutput, cap};
+use crate::{Call, OnText, Shown, Tool, ToolError, ToolFile, ToolOutput, cap};
 
 /// One scripted call.
 #[derive(Debug, Clone)]
 pub enum Step {
     Prints(String),
     Fails(String),
+    /// Prints, and leaves files of these names.
+    Writes(String, Vec<String>),
     /// Never ends by itself.
     Hangs,
 }
@@ -75,6 +78,11 @@ impl Tool for ScriptedTool {
             Some(Step::Prints(text)) => {
                 on_text(&text);
                 Ok(ToolOutput { text: cap(&text, call.output_chars_max), ..Default::default() })
+            }
+            Some(Step::Writes(text, names)) => {
+                let file = |name| ToolFile { name, bytes: 0, host_path: PathBuf::new() };
+                let files = names.into_iter().map(file).collect();
+                Ok(ToolOutput { text, files, ..Default::default() })
             }
             Some(Step::Fails(text)) => {
                 let text = cap(&text, call.output_chars_max);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ozone_agent::{TextFormat, enqueue};
 use ozone_model::Enforces;
 use ozone_store::{Journal, MemoryStore, Store};
+use ozone_tools::{Step, ToolFile};
 use ozone_types::item::Known;
 use ozone_types::{Content, EventKind, Fold, Item, ResponseStatus, Summary, Text};
 use serde_json::json;
@@ -52,7 +53,8 @@ async fn an_answer_whose_form_is_enforced_is_streamed() {
     let mut scene = Scene::new([says("{\"n\": 7}")]).await;
     scene.request.text.format = answer_schema(true);
     scene.manner.enforces = Enforces { text: true, ..Enforces::default() };
-    scene.answer().await;
+    let response = scene.answer().await;
+    assert_eq!(response.output_text(), "{\"n\": 7}");
     let events = scene.events().await;
     let deltas = events.iter().filter(|e| e.kind.name() == "response.output_text.delta");
     assert!(deltas.count() > 3);
@@ -199,7 +201,35 @@ async fn logprobs_are_those_of_the_answers_tokens() {
         .collect();
     assert_eq!(String::from_utf8(bytes).unwrap(), *text);
     assert_eq!(logprobs[0]["top_logprobs"].as_array().unwrap().len(), 2);
+    let first = "<think>\nHi Hi.\n</think>\n\nH".len();
+    assert_eq!(logprobs[0]["logprob"], -(first as f64), "not those of the same word in a thought");
     assert_eq!(response.top_logprobs, 2);
+}
+
+#[tokio::test]
+async fn an_answer_cites_the_files_that_code_wrote() {
+    let script = [
+        says(&call("python", json!({"code": "plot()"}))),
+        says("Sée [the plot](sandbox:/mnt/data/plot.png), not subplot.png."),
+    ];
+    let scene = Scene::new(script).await;
+    let names = ["plot.png", "other.csv"].map(str::to_owned).to_vec();
+    let response = scene.run([Step::Writes("done".into(), names)]).await;
+    let Item::Known(Known::Message { content: Text::Parts(parts), .. }) = &response.output[1]
+    else {
+        panic!()
+    };
+    let part = serde_json::to_value(&parts[0]).unwrap();
+    let text: Vec<char> = part["text"].as_str().unwrap().chars().collect();
+    let [citation] = part["annotations"].as_array().unwrap().as_slice() else { panic!("{part}") };
+    assert_eq!(citation["type"], "container_file_citation");
+    assert_eq!(citation["filename"], "plot.png");
+    assert_eq!(citation["file_id"], ToolFile::id("cntr_scripted", "plot.png"));
+    let at = |key: &str| citation[key].as_u64().unwrap() as usize;
+    let cited: String = text[at("start_index")..at("end_index")].iter().collect();
+    assert_eq!(cited, "sandbox:/mnt/data/plot.png");
+    assert!(scene.event_names().await.contains("response.output_text.annotation.added"));
+    Fold::of(&scene.events().await).unwrap();
 }
 
 #[tokio::test]

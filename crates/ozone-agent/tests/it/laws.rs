@@ -166,6 +166,27 @@ async fn without_ids_a_cut_answer_fails_and_a_cut_thought_is_thought_again() {
     assert!(failed > 0 && again > 0, "{failed} failed, {again} went on");
 }
 
+/// A killed run's summary is made of longer pieces than a live one's, and is the same.
+#[tokio::test]
+async fn cuts_change_no_summary() {
+    let steps = (0..90).map(|n| format!("Step {n}: so the sum of the numbers is {} now.\n", n * n));
+    let thought: String = steps.collect();
+    let script = [says(&format!("<think>\n{thought}</think>\n\nDone."))];
+    let mut request = Request::new("scripted", vec![Item::user("Well?")], false).unwrap();
+    request.raw_reasoning = false;
+    request.summary = Some(Summary::Detailed);
+    let scene = Scene::asking(request, script).await;
+    let recorder = Arc::new(Recorder::default());
+    scene.create_in(&*recorder).await;
+    let whole = show(&scene.run_in(recorder.clone(), tool(0)).await);
+    assert!(whole.matches(" | ").count() > 2, "several parts: {whole}");
+    let appends = recorder.appends();
+    for stop in (1..appends.len()).step_by(29) {
+        let response = scene.killed_after(&appends[..stop], tool(0)).await;
+        assert_eq!(show(&response), whole, "killed behind append {stop}");
+    }
+}
+
 /// A stored request is the request.
 #[test]
 fn a_request_survives_its_storage() {

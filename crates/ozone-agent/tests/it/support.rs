@@ -37,7 +37,7 @@ pub struct Manner {
     /// No token ids are known, as of an upstream.
     pub without_ids: bool,
     pub enforces: Enforces,
-    /// Each byte has a logprob.
+    /// Each byte has a logprob: minus its place in the sample.
     pub logprobs: bool,
 }
 
@@ -52,14 +52,16 @@ impl ModelBackend for Mannered {
     async fn sample(&self, request: SampleRequest) -> Result<SampleStream, ModelError> {
         let manner = self.1;
         let stream = self.0.sample(request).await?;
+        let mut said = 0u16;
         let changed = stream.map(move |event| {
             let mut event = event?;
             if let SampleEvent::Chunk { ids, logprobs, .. } = &mut event {
                 if manner.logprobs {
-                    let one = |id: &u32| TokenLogprob {
-                        bytes: vec![*id as u8],
-                        logprob: -0.5,
-                        top: vec![(vec![*id as u8], -0.5), (b"?".to_vec(), -1.5)],
+                    let mut one = |id: &u32| {
+                        said += 1;
+                        let (bytes, logprob) = (vec![*id as u8], -f32::from(said));
+                        let top = vec![(bytes.clone(), logprob), (b"?".to_vec(), -999.0)];
+                        TokenLogprob { bytes, logprob, top }
                     };
                     *logprobs = ids.iter().map(one).collect();
                 }

@@ -3,6 +3,7 @@
 use ozone_agent::{InvalidRequest, OfferedTools, Request, remembered};
 use ozone_model::ScriptedBackend;
 use ozone_store::Store;
+use ozone_tools::{ScriptedTool, Shown};
 use ozone_types::{Item, Response, Truncation};
 use serde_json::{Value, json};
 
@@ -52,6 +53,23 @@ async fn items_of_clients_become_turns() {
     Given(Assistant { reasoning: None, text: "Fixed.", tool_calls: [] })
     Given(User { text: "Thanks" })
     "#);
+}
+
+/// A tool that runs here is called again by the name that the model knows.
+#[tokio::test]
+async fn calls_of_tools_that_run_here_keep_the_models_name() {
+    let shown = Shown::McpCall { server_label: "image".into(), name: "crop".into() };
+    let tool = ScriptedTool::new([]).shown_as("image_crop", shown);
+    let request = request(json!([
+        {"role": "user", "content": "Crop."},
+        {"type": "mcp_call", "id": "mcp_1", "server_label": "image", "name": "crop",
+         "arguments": "{}", "output": null, "error": "no picture"},
+        {"role": "user", "content": "Again."}
+    ]));
+    let scene = Scene::asking(request, [says("ok")]).await;
+    scene.run_with(tool).await;
+    let turns = format!("{:?}", scene.backend.requests()[0].turns);
+    assert!(turns.contains(r#"name: "image_crop", output: "no picture""#), "{turns}");
 }
 
 #[tokio::test]

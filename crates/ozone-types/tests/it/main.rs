@@ -2,8 +2,8 @@
 
 use ozone_types::item::Known;
 use ozone_types::{
-    Content, Event, EventKind, Fold, FoldError, Item, ItemId, ItemStatus, ResponseId, Role, Text,
-    Usage,
+    Content, Event, EventKind, Fold, FoldError, Item, ItemId, ItemStatus, Phase, ResponseId, Role,
+    Text, Usage,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -141,6 +141,59 @@ fn unknown_items_are_kept_as_they_came() {
     assert!(matches!(item, Item::Other(_)));
     assert_eq!(item.id(), Some("ws_1"));
     assert_eq!(serde_json::to_value(item).unwrap(), sent);
+}
+
+/// What clients send in their own ways is read all the same; what cannot be read says why.
+#[test]
+fn items_are_read_leniently_and_a_malformed_one_says_why() {
+    let read = |value: Value| serde_json::from_value::<Item>(value).unwrap();
+    let message = read(json!({"role": "assistant", "content": "x", "phase": "commentary"}));
+    let Item::Known(known) = &message else { panic!("{message:?}") };
+    assert!(matches!(known, Known::Message { phase: Some(Phase::Commentary), .. }));
+    assert_eq!(serde_json::to_value(&message).unwrap()["phase"], "commentary");
+
+    let reasoning = read(json!({
+        "type": "reasoning", "summary": null, "content": null, "encrypted_content": "e"
+    }));
+    assert!(reasoning.id().is_some_and(|id| id.starts_with("rs_")));
+    let call = json!({
+        "type": "function_call", "call_id": "c", "name": "f", "namespace": "n", "arguments": "{}"
+    });
+    assert_eq!(serde_json::to_value(read(call.clone())).unwrap(), call);
+
+    let broken = read(json!({"type": "function_call", "name": "f"}));
+    assert!(broken.problem().is_some_and(|why| why.contains("call_id")));
+    assert_eq!(read(json!({"type": "future_call"})).problem(), None);
+    assert_eq!(read(json!({"x": 1})).problem(), Some("an item needs a `type`".into()));
+}
+
+#[test]
+fn parts_ids_and_incomplete_items_keep_their_places() {
+    let broken = |change: fn(&mut Vec<EventKind>)| {
+        let mut kinds = stream(&["one ".to_owned(), "two".to_owned()]);
+        change(&mut kinds);
+        Fold::of(&numbered(kinds)).unwrap_err()
+    };
+    let part = broken(|k| {
+        let EventKind::ContentPartAdded { content_index, .. } = &mut k[2] else { panic!() };
+        *content_index = 1;
+    });
+    assert_eq!(part, FoldError::PartIndex { item: 0, expected: 0, found: 1 });
+    let id = broken(|k| {
+        let EventKind::OutputTextDelta { item_id, .. } = &mut k[3] else { panic!() };
+        *item_id = ItemId::message();
+    });
+    assert_eq!(id, FoldError::IdChanged(0));
+    let late = broken(|k| {
+        let EventKind::OutputItemDone { item: Item::Known(known), .. } = &mut k[7] else {
+            panic!()
+        };
+        let Known::Message { status, .. } = known else { panic!() };
+        *status = Some(ItemStatus::Incomplete);
+        let next = message(&ItemId::message(), "", ItemStatus::InProgress);
+        k.insert(8, EventKind::OutputItemAdded { output_index: 1, item: next });
+    });
+    assert_eq!(late, FoldError::IncompleteNotLast(0));
 }
 
 #[test]
