@@ -56,6 +56,7 @@ pub(crate) fn cargo(args: &[&str]) -> anyhow::Result<()> {
 const BOUNDARIES: &[(&str, &[&str])] = &[
     ("llama-cpp-2", &["ozone-model"]),
     ("rusqlite", &["ozone-store"]),
+    ("axum", &["ozone-server"]),
     ("burn", &["ozone-train"]),
     ("clap", &["ozone-cli", "xtask"]),
     ("jupyter-zmq-client", &["ozone-python"]),

@@ -137,6 +137,10 @@ impl Reader {
         }
     }
 
+    pub async fn records(&self) -> Result<Vec<serde_json::Value>, StoreError> {
+        self.store.records(&self.id).await
+    }
+
     /// What was journaled so far.
     pub async fn fold(&self) -> Result<Fold, StoreError> {
         read(&*self.store, &self.id).await

@@ -1,0 +1,145 @@
+//! The Responses API over HTTP: the same loop and the same journal as `ozone ask`, for many at once.
+//!
+//! Alone in knowing axum. A request is checked once, at the edge ([`request`]), and becomes a run
+//! ([`runs`]) that belongs to the server, not to its connection: streams, polls and a later process
+//! all read its journal. The crate is given its models, tools, store, keys and clock, so that it runs
+//! the same over a script as over a cluster.
+
+mod app;
+mod auth;
+mod batches;
+mod chat;
+mod conversations;
+mod counting;
+mod error;
+mod fields;
+mod files;
+mod models;
+mod prepare;
+mod request;
+mod responses;
+mod runs;
+mod schedule;
+mod seal;
+mod serve;
+mod sse;
+mod uploads;
+mod websocket;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ozone_agent::SamplingOptions;
+use ozone_model::ModelBackend;
+use ozone_store::Library;
+use ozone_tools::Tool;
+use ozone_types::Effort;
+
+pub use auth::{BadKeys, KeyEntry, Keys, LOCAL_TENANT, Secret};
+pub use seal::SealingKey;
+pub use serve::ServeError;
+
+/// One name that a client may ask for. Several may share a backend.
+#[derive(Clone)]
+pub struct ModelEntry {
+    pub id: String,
+    pub backend: Arc<dyn ModelBackend>,
+    /// What the model is told when a request brings no instructions of its own.
+    pub instructions: Option<String>,
+    /// The efforts that it takes; empty takes all.
+    pub efforts: Vec<Effort>,
+    /// The effort of a request that names none.
+    pub effort: Option<Effort>,
+    /// Streams the reasoning as it is, in place of summaries.
+    pub raw_reasoning: bool,
+    /// Where a request says nothing.
+    pub sampling: SamplingOptions,
+    /// How many responses run at once.
+    pub running_max: usize,
+    pub owned_by: String,
+}
+
+impl ModelEntry {
+    /// An entry with the defaults of the API: temperature 1, any effort, no raw reasoning.
+    pub fn new(id: impl Into<String>, backend: Arc<dyn ModelBackend>) -> Self {
+        ModelEntry {
+            id: id.into(),
+            backend,
+            instructions: None,
+            efforts: vec![],
+            effort: None,
+            raw_reasoning: false,
+            sampling: SamplingOptions { temperature: 1.0, ..SamplingOptions::default() },
+            running_max: 64,
+            owned_by: "ozone".into(),
+        }
+    }
+}
+
+/// Where the built-in tools of one response work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workplace {
+    /// `cntr_…`
+    pub container_id: String,
+    /// Takes and gives the container's files. It exists.
+    pub folder: PathBuf,
+}
+
+/// Makes the tools behind `{"type": "code_interpreter"}` for one response.
+pub type ToolFactory = Arc<dyn Fn(Workplace) -> Vec<Box<dyn Tool>> + Send + Sync>;
+
+/// What the server may use up.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ServerLimits {
+    /// Of one response.
+    pub run: ozone_agent::Limits,
+    pub body_bytes_max: usize,
+    pub header_bytes_max: usize,
+    /// One file of `/files`.
+    pub file_bytes_max: usize,
+    pub connections_max: usize,
+    /// Responses that wait for a place, per model.
+    pub waiting_max: usize,
+    /// Flex and batch work is refused when so many wait already.
+    pub flex_waiting_max: usize,
+    /// Responses behind one another by `previous_response_id`.
+    pub chain_max: usize,
+    /// How long a request waits for another one on its conversation.
+    pub conversation_wait: Duration,
+    /// How long running work may go on after the server was told to stop.
+    pub drain: Duration,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        ServerLimits {
+            run: ozone_agent::Limits::default(),
+            body_bytes_max: 32 << 20,
+            header_bytes_max: 64 << 10,
+            file_bytes_max: 64 << 20,
+            connections_max: 4096,
+            waiting_max: 512,
+            flex_waiting_max: 32,
+            chain_max: 1000,
+            conversation_wait: Duration::from_secs(30),
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Everything that a server is made of. [`Server::serve`] runs it.
+pub struct Server {
+    pub models: Vec<ModelEntry>,
+    pub store: Arc<dyn Library>,
+    pub tools: ToolFactory,
+    /// None: only loopback is served.
+    pub keys: Keys,
+    /// The first seals `encrypted_content`, all open it. Empty: one is made and kept in the store.
+    pub sealing_keys: Vec<SealingKey>,
+    /// Holds a folder for each container.
+    pub containers_dir: PathBuf,
+    pub limits: ServerLimits,
+    /// Seconds since 1970.
+    pub clock: fn() -> i64,
+}

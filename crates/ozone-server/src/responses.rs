@@ -1,0 +1,281 @@
+//! `/responses`: create, get, follow, cancel, delete, and what was put in.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::http::HeaderValue;
+use axum::response::{IntoResponse, Response as HttpResponse};
+use axum::{Extension, Json};
+use ozone_store::{Change, Reader, StoreError};
+use ozone_types::item::Known;
+use ozone_types::{ErrorCode, EventKind, Item, Response, ResponseId, ResponseStatus};
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::prepare::{Paging, Who};
+use crate::request::{Create, Include};
+use crate::runs::ITEM;
+use crate::serve::Body;
+use crate::sse::{self, Follow};
+
+type Pairs = Query<Vec<(String, String)>>;
+
+pub(crate) async fn create(
+    State(app): State<Arc<App>>,
+    Extension(tenant): Extension<Who>,
+    Query(query): Pairs,
+    Body(body): Body,
+) -> Result<HttpResponse, ApiError> {
+    refuse_beta(&query)?;
+    let limits = tenant.admit()?;
+    let create = Create::parse(&body)?;
+    let (stream, background, obfuscate) = (create.stream, create.background, create.obfuscate);
+    let ignored = ignored_tools(&create.tools);
+    let job = app.prepare(&tenant, create).await?;
+    let live = app.start(job).await?;
+    let mut response = match (stream, background) {
+        (true, background) => {
+            let follow = Follow::new(live.reader.lines(0), Some(&live));
+            let follow = if background { follow } else { follow.stopping(&live) };
+            sse::response(sse::frames(follow, obfuscate))
+        }
+        (false, true) => Json(snapshot(&app, &live.id).await?).into_response(),
+        (false, false) => {
+            // A client that hangs up stops its run.
+            let stop = live.cancel.clone().drop_guard();
+            let response = live.finished().await?;
+            stop.disarm();
+            refuse(&response)?;
+            Json(response).into_response()
+        }
+    };
+    let headers = response.headers_mut();
+    for (name, value) in limits {
+        headers.insert(name, HeaderValue::from(value));
+    }
+    if let Some(ignored) = ignored {
+        headers.insert("x-ozone-ignored-tools", ignored);
+    }
+    Ok(response)
+}
+
+pub(crate) fn refuse_beta(query: &[(String, String)]) -> Result<(), ApiError> {
+    if query.iter().any(|(k, v)| k == "beta" && v == "true") {
+        let message = "The beta of this API is not served here.";
+        return Err(ApiError::coded("beta", "unsupported_beta", message));
+    }
+    Ok(())
+}
+
+/// Tool types that are echoed and not offered to the model.
+fn ignored_tools(tools: &[Value]) -> Option<HeaderValue> {
+    const OFFERED: &[&str] = &["function", "custom", "namespace", "code_interpreter"];
+    let mut ignored: Vec<&str> =
+        tools.iter().filter_map(|t| t["type"].as_str()).filter(|t| !OFFERED.contains(t)).collect();
+    ignored.sort_unstable();
+    ignored.dedup();
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    ignored.retain(|t| t.len() <= 64 && t.chars().all(plain));
+    (!ignored.is_empty()).then(|| HeaderValue::from_str(&ignored.join(", ")).ok()).flatten()
+}
+
+/// A response that failed by the client's mistake, or for want of room, before it said anything is
+/// an error of its request.
+pub(crate) fn refuse(response: &Response) -> Result<(), ApiError> {
+    let Some(error) = response.error.as_ref().filter(|_| response.output.is_empty()) else {
+        return Ok(());
+    };
+    let message = error.message.clone();
+    match error.code {
+        ErrorCode::ContextLengthExceeded => {
+            Err(ApiError::coded("input", "context_length_exceeded", message))
+        }
+        ErrorCode::InvalidPrompt => Err(ApiError::coded("input", "invalid_prompt", message)),
+        ErrorCode::RateLimitExceeded => Err(ApiError::RateLimited {
+            what: format!("the model ({message})"),
+            retry_after: std::time::Duration::from_secs(2),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// A response as it stands.
+pub(crate) async fn snapshot(app: &App, id: &ResponseId) -> Result<Response, ApiError> {
+    let last = app.store.last_event(id).await?;
+    if let Some(ended) = last.as_ref().and_then(|e| e.kind.terminal()) {
+        return Ok(ended.clone());
+    }
+    let reader = match app.live(id) {
+        Some(live) => live.reader.clone(),
+        None => Reader::of_stored(app.base_store(), id.clone()),
+    };
+    let fold = reader.fold().await?;
+    if let Some(ended) = fold.finished() {
+        return Ok(ended.clone());
+    }
+    let Some(mut response) = fold.created().cloned() else {
+        // Claimed, and about to write its first event.
+        return Err(ApiError::Conflict(format!("Response '{id}' is just being started.")));
+    };
+    response.output = fold.items().to_vec();
+    let waits = last.is_some_and(|e| match e.kind {
+        EventKind::Queued { .. } => true,
+        EventKind::Created { response } => response.status == ResponseStatus::Queued,
+        _ => false,
+    });
+    response.status = if waits { ResponseStatus::Queued } else { ResponseStatus::InProgress };
+    Ok(response)
+}
+
+fn parse_id(id: &str) -> Result<ResponseId, ApiError> {
+    id.parse().map_err(|_| {
+        let id: String = id.chars().take(80).collect();
+        ApiError::not_found(format!("Response with id '{id}' not found."))
+    })
+}
+
+/// `include`, `include[]` of a query.
+fn included(query: &[(String, String)]) -> Result<Include, ApiError> {
+    let names = ["include", "include[]"];
+    let words = query.iter().filter(|(k, _)| names.contains(&k.as_str())).map(|(_, v)| v.as_str());
+    Include::parse(words)
+}
+
+fn flag(query: &[(String, String)], name: &str) -> Result<bool, ApiError> {
+    match query.iter().find(|(k, _)| k == name).map(|(_, v)| v.as_str()) {
+        None | Some("false" | "0") => Ok(false),
+        Some("true" | "1") => Ok(true),
+        Some(_) => {
+            let message = format!("Invalid '{name}': expected true or false.");
+            Err(ApiError::coded(name, "invalid_value", message))
+        }
+    }
+}
+
+pub(crate) async fn get(
+    State(app): State<Arc<App>>,
+    Extension(tenant): Extension<Who>,
+    Path(id): Path<String>,
+    Query(query): Pairs,
+) -> Result<HttpResponse, ApiError> {
+    included(&query)?;
+    let id = parse_id(&id)?;
+    let (_, serve) = app.stored(&tenant.name, &id).await?;
+    let after = query.iter().find(|(k, _)| k == "starting_after").map(|(_, v)| v.as_str());
+    if !flag(&query, "stream")? {
+        if after.is_some() {
+            let message = "'starting_after' is only allowed when 'stream' is true.";
+            return Err(ApiError::coded("starting_after", "invalid_value", message));
+        }
+        return Ok(Json(snapshot(&app, &id).await?).into_response());
+    }
+    if !serve.stream {
+        let message = "This response cannot be streamed because it was not created with \
+                       'stream' set to true.";
+        return Err(ApiError::coded("stream", "invalid_value", message));
+    }
+    let from = match after {
+        None => 0,
+        Some(text) => {
+            let after: u64 = text.parse().map_err(|_| {
+                let message = "Invalid 'starting_after': expected a sequence number.";
+                ApiError::coded("starting_after", "invalid_value", message)
+            })?;
+            after.saturating_add(1)
+        }
+    };
+    let obfuscate = flag(&query, "include_obfuscation")?;
+    let live = app.live(&id);
+    let follow = match &live {
+        Some(live) => Follow::new(live.reader.lines(from), Some(live)),
+        None => {
+            let reader = Reader::of_stored(app.base_store(), id);
+            Follow::new(reader.lines(from), None)
+        }
+    };
+    Ok(sse::response(sse::frames(follow, obfuscate)))
+}
+
+pub(crate) async fn cancel(
+    State(app): State<Arc<App>>,
+    Extension(tenant): Extension<Who>,
+    Path(id): Path<String>,
+) -> Result<Json<Response>, ApiError> {
+    let id = parse_id(&id)?;
+    let (_, serve) = app.stored(&tenant.name, &id).await?;
+    if !serve.background {
+        let message = "Only responses that were created with 'background' set to true can be \
+                       cancelled.";
+        return Err(ApiError::coded("response_id", "invalid_value", message));
+    }
+    stop(&app, &id).await?;
+    Ok(Json(snapshot(&app, &id).await?))
+}
+
+/// Stops a run and waits for its end. One that has ended stays as it is.
+async fn stop(app: &App, id: &ResponseId) -> Result<(), ApiError> {
+    if let Some(live) = app.live(id) {
+        live.cancel.cancel();
+        live.done.cancelled().await;
+        return Ok(());
+    }
+    let ended = app.store.last_event(id).await?.is_some_and(|e| e.kind.terminal().is_some());
+    if ended {
+        return Ok(());
+    }
+    Err(ApiError::Conflict(format!("Response '{id}' is being run by another process.")))
+}
+
+pub(crate) async fn delete(
+    State(app): State<Arc<App>>,
+    Extension(tenant): Extension<Who>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let id = parse_id(&id)?;
+    app.stored(&tenant.name, &id).await?;
+    stop(&app, &id).await?;
+    match app.store.delete(&id).await {
+        Ok(()) | Err(StoreError::NotFound(_)) => {}
+        Err(e) => return Err(e.into()),
+    }
+    let (kind, tenant, parent) = (ITEM.to_owned(), tenant.name.clone(), id.to_string());
+    app.store.apply(vec![Change::DeleteChildren { kind, tenant, parent }]).await?;
+    Ok(Json(json!({ "id": id, "object": "response", "deleted": true })))
+}
+
+pub(crate) async fn input_items(
+    State(app): State<Arc<App>>,
+    Extension(tenant): Extension<Who>,
+    Path(id): Path<String>,
+    Query(query): Pairs,
+) -> Result<Json<Value>, ApiError> {
+    included(&query)?;
+    let paging = Paging::parse(&query, 100)?;
+    let id = parse_id(&id)?;
+    let (request, _) = app.stored(&tenant.name, &id).await?;
+    let mut items: Vec<Item> = request.input.iter().map(shown).collect();
+    if paging.page.order == ozone_store::Order::Descending {
+        items.reverse();
+    }
+    if let Some(after) = &paging.page.after {
+        let at = items.iter().position(|item| item.id() == Some(after.as_str()));
+        let at = at.ok_or_else(|| {
+            let message = format!("Item with id '{after}' is not among the input items.");
+            ApiError::coded("after", "invalid_value", message)
+        })?;
+        items.drain(..=at);
+    }
+    items.truncate(paging.page.limit);
+    let values: Result<Vec<Value>, _> = items.iter().map(serde_json::to_value).collect();
+    Ok(Json(paging.list(values.map_err(ApiError::internal)?)))
+}
+
+/// An item of the input as its client may see it: what was sealed stays sealed.
+pub(crate) fn shown(item: &Item) -> Item {
+    let mut item = item.clone();
+    if let Item::Known(Known::Reasoning { content, encrypted_content: Some(_), .. }) = &mut item {
+        content.clear();
+    }
+    item
+}

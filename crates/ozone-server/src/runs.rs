@@ -1,0 +1,444 @@
+//! Runs belong to the server: they are started by a request or by a restart, and read by whoever
+//! asks, as long as they last.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use ozone_agent::{Request, Run};
+use ozone_store::{Change, Durability, Journal, MemoryStore, Owner, Reader, Store, Stored};
+use ozone_tools::Tool;
+use ozone_types::{
+    ErrorBody, ErrorCode, EventKind, Item, Response, ResponseError, ResponseId, ResponseStatus,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::OwnedMutexGuard;
+use tokio_util::sync::CancellationToken;
+
+use crate::Workplace;
+use crate::app::{App, Model, count, document};
+use crate::error::{ApiError, causes};
+use crate::schedule::{Entry, Place, Tier};
+
+/// What a stored response is to the server, beside its request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Serve {
+    pub tenant: String,
+    pub tier: String,
+    pub background: bool,
+    /// It was asked for as a stream, so it may be replayed as one.
+    pub stream: bool,
+    pub store: bool,
+    pub previous_response_id: Option<ResponseId>,
+    pub conversation: Option<String>,
+    /// Where its tools work.
+    pub container: Option<String>,
+    /// The client gets its reasoning sealed.
+    pub sealed: bool,
+    /// Old reasoning is left out.
+    pub current_turn_only: bool,
+}
+
+const SERVE: &str = "serve";
+/// A response whose items are not in its conversation yet.
+pub(crate) const UNSETTLED: &str = "unsettled";
+/// An item that `item_reference` finds.
+pub(crate) const ITEM: &str = "item";
+pub(crate) const CONVERSATION_ITEM: &str = "conversation_item";
+/// Readers of a response that waits for its place hear from it so often.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// A response about to run.
+pub(crate) struct Job {
+    pub id: ResponseId,
+    /// With everything that came before.
+    pub request: Request,
+    pub serve: Serve,
+    pub model: Arc<Model>,
+    pub tier: Tier,
+    /// Held until the conversation has the response's items.
+    pub conversation: Option<OwnedMutexGuard<()>>,
+}
+
+/// A response that this process runs.
+pub(crate) struct Live {
+    pub id: ResponseId,
+    pub reader: Reader,
+    pub cancel: CancellationToken,
+    /// Everything that follows from its end is stored.
+    pub done: CancellationToken,
+    pub background: bool,
+    ended: OnceLock<Response>,
+}
+
+impl Live {
+    /// Waits for the end.
+    pub async fn finished(&self) -> Result<Response, ApiError> {
+        self.done.cancelled().await;
+        self.ended.get().cloned().ok_or(ApiError::Draining)
+    }
+}
+
+/// A stored request: what the loop reads, and what the server does.
+pub(crate) fn to_stored(request: &Request, serve: &Serve) -> Result<Value, serde_json::Error> {
+    // What came before is stored where it came from.
+    let mut own = request.clone();
+    own.earlier = vec![];
+    let mut value = serde_json::to_value(own)?;
+    value[SERVE] = serde_json::to_value(serve)?;
+    Ok(value)
+}
+
+/// `None` when no server stored it.
+pub(crate) fn from_stored(mut value: Value) -> Option<Result<(Request, Serve), serde_json::Error>> {
+    let serve = value.as_object_mut()?.remove(SERVE)?;
+    let read = || Ok((serde_json::from_value(value)?, serde_json::from_value(serve)?));
+    Some(read())
+}
+
+impl App {
+    /// Stores the response and starts it. Refused work leaves nothing behind.
+    pub async fn start(self: &Arc<Self>, job: Job) -> Result<Arc<Live>, ApiError> {
+        let entry = job.model.lanes.enter(job.tier, false)?;
+        self.start_in(job, entry).await
+    }
+
+    /// The same for work that was acknowledged before: it may wait, and is not refused.
+    pub async fn start_known(self: &Arc<Self>, job: Job) -> Result<Arc<Live>, ApiError> {
+        let entry = job.model.lanes.enter(job.tier, true)?;
+        self.start_in(job, entry).await
+    }
+
+    async fn start_in(self: &Arc<Self>, job: Job, entry: Entry) -> Result<Arc<Live>, ApiError> {
+        let app = self.clone();
+        // On its own task: a client that goes away here must not leave half a response.
+        let started = tokio::spawn(async move {
+            let store: Arc<dyn Store> =
+                if job.serve.store { app.base_store() } else { Arc::new(MemoryStore::default()) };
+            let queued = job.serve.background || matches!(entry, Entry::Later(_));
+            let status = if queued { ResponseStatus::Queued } else { ResponseStatus::InProgress };
+            if let Some(conversation) = &job.serve.conversation
+                && job.serve.store
+            {
+                let (tenant, id) = (&job.serve.tenant, job.id.as_str());
+                let unsettled = document(UNSETTLED, tenant, id, conversation, Value::Null);
+                app.store.apply(vec![Change::Put(unsettled)]).await?;
+            }
+            store
+                .create(Stored {
+                    id: job.id.clone(),
+                    created_at: app.now(),
+                    status,
+                    model: job.request.model.clone(),
+                    request: to_stored(&job.request, &job.serve).map_err(ApiError::internal)?,
+                })
+                .await?;
+            app.launch(job, store, entry).await
+        });
+        started.await.map_err(ApiError::internal)?
+    }
+
+    /// Runs a stored response.
+    async fn launch(
+        self: &Arc<Self>,
+        job: Job,
+        store: Arc<dyn Store>,
+        entry: Entry,
+    ) -> Result<Arc<Live>, ApiError> {
+        store.claim(&job.id, self.owner.clone(), Owner::is_alive).await?;
+        let mut journal = Journal::open(store, job.id.clone()).await?;
+        let queued = job.serve.background || matches!(entry, Entry::Later(_));
+        if journal.fold().created().is_none() && queued {
+            ozone_agent::enqueue(&mut journal, &job.request, self.now()).await?;
+        }
+        let live = Arc::new(Live {
+            id: job.id.clone(),
+            reader: journal.reader(),
+            cancel: CancellationToken::new(),
+            done: CancellationToken::new(),
+            background: job.serve.background,
+            ended: OnceLock::new(),
+        });
+        let mut all = self.live.lock().unwrap_or_else(|e| e.into_inner());
+        all.insert(job.id.to_string(), live.clone());
+        drop(all);
+        self.tasks.spawn(self.clone().execute(job, journal, entry, live.clone()));
+        Ok(live)
+    }
+
+    async fn execute(
+        self: Arc<Self>,
+        job: Job,
+        mut journal: Journal,
+        entry: Entry,
+        live: Arc<Live>,
+    ) {
+        // Also when the run panics: nobody may wait for ever.
+        let _leave = Leave { app: self.clone(), live: live.clone() };
+        let Some(_place) = self.wait_for_place(&job, &mut journal, entry, &live).await else {
+            return;
+        };
+        let tools = match self.tools_of(&job.serve) {
+            Ok(tools) => tools,
+            Err(e) => {
+                let message = "the container's folder could not be made".to_owned();
+                tracing::error!("{}: {message}: {e}", job.id);
+                self.fail(journal, &job, message).await;
+                return;
+            }
+        };
+        let Job { id, request, serve, model, tier, conversation } = job;
+        let run = Run {
+            backend: model.entry.backend.clone(),
+            tools,
+            journal,
+            request: request.clone(),
+            limits: self.limits.run,
+            clock: self.clock,
+            cancel: live.cancel.clone(),
+            seal: serve.sealed.then(|| self.seal_for(&serve.tenant, &model.entry.id)),
+        };
+        let ended = tokio::select! {
+            () = self.hard_stop.cancelled() => return,
+            ended = run.run() => ended,
+        };
+        let response = match ended {
+            Ok(response) => response,
+            Err(e) => {
+                tracing::error!("{id} could not be brought to its end: {}", causes(&e));
+                return;
+            }
+        };
+        self.record(&response, &model.entry.id, tier);
+        self.charge(&serve.tenant, &response);
+        if serve.store
+            && let Err(e) = self.settle(&response, &request.input, &serve).await
+        {
+            tracing::error!("the items of {id} could not be stored: {}", causes(&e));
+        }
+        let _ = live.ended.set(response);
+        drop(conversation);
+    }
+
+    /// `None` when the server stops first.
+    async fn wait_for_place(
+        &self,
+        job: &Job,
+        journal: &mut Journal,
+        entry: Entry,
+        live: &Live,
+    ) -> Option<Option<Place>> {
+        let mut place = std::pin::pin!(entry.place());
+        loop {
+            tokio::select! {
+                biased;
+                () = self.hard_stop.cancelled() => return None,
+                // It runs to its end as a cancelled one, which needs no place.
+                () = live.cancel.cancelled() => return Some(None),
+                place = &mut place => return Some(Some(place)),
+                () = tokio::time::sleep(KEEP_ALIVE) => {
+                    let Some(response) = journal.fold().created().cloned() else { continue };
+                    let waiting = EventKind::Queued { response: Box::new(response) };
+                    let kept = journal.append(vec![waiting], vec![], Durability::Process).await;
+                    if let Err(e) = kept {
+                        tracing::warn!("{}: {}", job.id, causes(&e));
+                    }
+                }
+            }
+        }
+    }
+
+    fn tools_of(&self, serve: &Serve) -> std::io::Result<Vec<Box<dyn Tool>>> {
+        let Some(container_id) = &serve.container else { return Ok(vec![]) };
+        let folder = self.containers_dir.join(container_id);
+        std::fs::create_dir_all(&folder)?;
+        Ok((self.tools)(Workplace { container_id: container_id.clone(), folder }))
+    }
+
+    fn seal_for(self: &Arc<Self>, tenant: &str, model: &str) -> ozone_agent::Seal {
+        let (app, tenant, model) = (self.clone(), tenant.to_owned(), model.to_owned());
+        Arc::new(move |text: &str| app.sealer.seal(&tenant, &model, text))
+    }
+
+    fn record(&self, response: &Response, model: &str, tier: Tier) {
+        let status = match response.status {
+            ResponseStatus::Completed => "completed",
+            ResponseStatus::Incomplete => "incomplete",
+            ResponseStatus::Cancelled => "cancelled",
+            ResponseStatus::Failed | ResponseStatus::Queued | ResponseStatus::InProgress => {
+                "failed"
+            }
+        };
+        count(&self.metrics.responses, (model.to_owned(), tier.name(), status), 1);
+        let Some(usage) = &response.usage else { return };
+        for (kind, n) in [
+            ("input", usage.input_tokens),
+            ("cached", usage.input_tokens_details.cached_tokens),
+            ("output", usage.output_tokens),
+            ("reasoning", usage.output_tokens_details.reasoning_tokens),
+        ] {
+            count(&self.metrics.tokens, (model.to_owned(), kind), n);
+        }
+    }
+
+    fn charge(&self, tenant: &str, response: &Response) {
+        let tokens = response.usage.map_or(0, |usage| usage.total_tokens);
+        self.keys.used(tenant, tokens);
+    }
+
+    /// Makes the items of a finished response addressable, and its conversation longer.
+    async fn settle(
+        &self,
+        response: &Response,
+        input: &[Item],
+        serve: &Serve,
+    ) -> Result<(), ApiError> {
+        let (tenant, id) = (&serve.tenant, response.id.as_str());
+        let records = self.store.records(&response.id).await?;
+        let kept = ozone_agent::remembered(response.output.clone(), records);
+        let mut changes = vec![];
+        let output = response.output.iter().zip(&kept);
+        for (shown, kept) in input.iter().zip(input).chain(output) {
+            let Some(item_id) = shown.id() else { continue };
+            let body = |item| serde_json::to_value(item).map_err(ApiError::internal);
+            let kept = body(kept)?;
+            let item = document(ITEM, tenant, item_id, id, kept.clone());
+            changes.push(Change::Put(item));
+            if let Some(conversation) = &serve.conversation {
+                let body = json!({ "shown": body(shown)?, "kept": kept });
+                let item = document(CONVERSATION_ITEM, tenant, item_id, conversation, body);
+                changes.push(Change::Put(item));
+            }
+        }
+        if serve.conversation.is_some() {
+            let (kind, tenant) = (UNSETTLED.to_owned(), tenant.clone());
+            changes.push(Change::Delete { kind, tenant, id: id.to_owned() });
+        }
+        Ok(self.store.apply(changes).await?)
+    }
+
+    pub fn live(&self, id: &ResponseId) -> Option<Arc<Live>> {
+        let live = self.live.lock().unwrap_or_else(|e| e.into_inner());
+        live.get(id.as_str()).cloned()
+    }
+
+    /// Goes on with what a process that is gone left behind: each of its responses is run to its
+    /// end, or fails with a reason.
+    pub async fn recover(self: &Arc<Self>) -> Result<(), ApiError> {
+        for unsettled in self.store.all_documents(UNSETTLED).await? {
+            let Ok(id) = unsettled.id.parse::<ResponseId>() else { continue };
+            let last = self.store.last_event(&id).await.unwrap_or_default();
+            let stored = self.store.get(&id).await.ok().and_then(|s| from_stored(s.request));
+            match (last.as_ref().and_then(|e| e.kind.terminal()), stored) {
+                (Some(response), Some(Ok((request, serve)))) => {
+                    self.settle(response, &request.input, &serve).await?;
+                }
+                // Not stored, or not ended: the loop below goes on with it.
+                (_, Some(Ok(_))) => {}
+                // Nothing was stored behind the mark, or it was deleted since.
+                (_, None | Some(Err(_))) => {
+                    let (tenant, id) = (unsettled.tenant, unsettled.id);
+                    let gone = Change::Delete { kind: UNSETTLED.into(), tenant, id };
+                    self.store.apply(vec![gone]).await?;
+                }
+            }
+        }
+        for unfinished in self.store.unfinished().await? {
+            let stored = unfinished.stored;
+            // What `ozone ask` left behind is gone on with there.
+            let Some(read) = from_stored(stored.request) else { continue };
+            let id = stored.id;
+            match self.store.claim(&id, self.owner.clone(), Owner::is_alive).await {
+                Ok(()) => {}
+                Err(ozone_store::StoreError::Leased { .. }) => continue,
+                Err(e) => return Err(e.into()),
+            }
+            let (why, request) = match read {
+                Ok((request, serve)) => {
+                    match self.resume(id.clone(), request.clone(), serve).await {
+                        Ok(()) => continue,
+                        Err(why) => (why, Some(request)),
+                    }
+                }
+                Err(e) => (format!("its request cannot be read ({e})"), None),
+            };
+            tracing::warn!("{id} cannot go on: {why}");
+            let journal = Journal::open(self.base_store(), id).await?;
+            let message = format!("the server was restarted: {why}");
+            fail(journal, request.as_ref(), self.now(), message).await;
+        }
+        Ok(())
+    }
+
+    async fn resume(
+        self: &Arc<Self>,
+        id: ResponseId,
+        mut request: Request,
+        serve: Serve,
+    ) -> Result<(), String> {
+        let model = self.models.iter().find(|m| m.entry.id == request.model).cloned();
+        let model = model.ok_or_else(|| format!("there is no model `{}` now", request.model))?;
+        let conversation = match &serve.conversation {
+            Some(conversation) => {
+                Some(self.lock(&serve.tenant, conversation).await.map_err(|e| e.to_string())?)
+            }
+            None => None,
+        };
+        request.earlier = self.earlier_of(&serve).await.map_err(|e| e.to_string())?;
+        let tier = Tier::parse(&serve.tier).unwrap_or(Tier::Default);
+        let entry = model.lanes.enter(tier, true).map_err(|e| e.to_string())?;
+        let job = Job { id, request, serve, model, tier, conversation };
+        self.launch(job, self.base_store(), entry).await.map(drop).map_err(|e| e.to_string())
+    }
+
+    async fn fail(&self, journal: Journal, job: &Job, message: String) {
+        fail(journal, Some(&job.request), self.now(), message).await;
+    }
+}
+
+/// Ends a response that cannot be run.
+async fn fail(mut journal: Journal, request: Option<&Request>, now: i64, message: String) {
+    if let (None, Some(request)) = (journal.fold().created(), request)
+        && let Err(e) = ozone_agent::enqueue(&mut journal, request, now).await
+    {
+        tracing::error!("{}: {}", journal.id(), causes(&e));
+    }
+    let Some(mut response) = journal.fold().created().cloned() else {
+        tracing::error!("{} has no beginning and gets no end", journal.id());
+        return;
+    };
+    response.output = journal.fold().items().to_vec();
+    response.status = ResponseStatus::Failed;
+    response.completed_at = Some(now);
+    let error = ResponseError { code: ErrorCode::ServerError, message: message.clone() };
+    response.error = Some(error);
+    let code = Some("server_error".to_owned());
+    let error = ErrorBody {
+        message: message.clone(),
+        kind: "server_error".into(),
+        param: None,
+        code: code.clone(),
+    };
+    let events = vec![
+        EventKind::Error { code, message, param: None, error: Some(error) },
+        EventKind::Failed { response: Box::new(response) },
+    ];
+    if let Err(e) = journal.append(events, vec![], Durability::Power).await {
+        tracing::error!("{}: {}", journal.id(), causes(&e));
+    }
+}
+
+/// Takes a run off the list when it is over, however it ended.
+struct Leave {
+    app: Arc<App>,
+    live: Arc<Live>,
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        let mut all = self.app.live.lock().unwrap_or_else(|e| e.into_inner());
+        all.remove(self.live.id.as_str());
+        drop(all);
+        self.live.done.cancel();
+    }
+}

@@ -1,0 +1,10 @@
+mod background;
+mod batches;
+mod chat;
+mod conversations;
+mod counting;
+mod files;
+mod limits;
+mod responses;
+mod support;
+mod websocket;
