@@ -122,6 +122,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
         None => args.model.clone().unwrap_or_else(|| config.default_model.clone()),
     };
     let entry = setup::entry(config, &name)?;
+    let effort = args.effort.or(entry.effort);
     let files_dir = config.data_dir()?.join("files").join(id.as_str());
     let finished = stored.as_ref().is_some_and(|s| s.status.is_terminal());
     let python =
@@ -131,7 +132,8 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     let request = match stored {
         Some(stored) => serde_json::from_value(stored.request)?,
         None => {
-            let request = request(args, question, &name, &model)?;
+            let mut request = request(args, question, &name, &model)?;
+            request.effort = effort;
             store_request(&*store, &id, &name, &request).await?;
             copy_files(args, &files_dir)?;
             request
@@ -250,7 +252,6 @@ fn request(
     let mut request = Request::new(name, vec![item.into()], reads_images)
         .map_err(|e| Failure::usage(e.to_string()))?;
     request.instructions = model.instructions.clone();
-    request.effort = args.effort;
     request.sampling.temperature = args.temperature;
     request.sampling.top_p = args.top_p;
     request.sampling.top_k = args.top_k;

@@ -1,8 +1,12 @@
 //! Configuration in layers: flags, environment (`OZONE_…`), `ozone.toml`, defaults that work.
 
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use ozone_cost::ModelPrice;
+use ozone_model::upstream::UpstreamConfig;
+use ozone_types::Effort;
 use serde::Deserialize;
 
 use crate::failure::Failure;
@@ -23,31 +27,83 @@ pub struct Common {
 struct File {
     data_dir: Option<PathBuf>,
     default_model: Option<String>,
+    listen: Option<SocketAddr>,
+    api_keys_env: Option<String>,
+    api_keys_file: Option<PathBuf>,
+    aliases: BTreeMap<String, String>,
     model: Vec<ModelEntry>,
 }
 
 /// One `[[model]]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ModelEntry {
     pub id: String,
-    pub backend: BackendKind,
-    /// `local`: a GGUF file. `scripted`: a JSON list of samples.
-    pub path: PathBuf,
-    pub context_window: Option<u32>,
     pub instructions: Option<String>,
     /// Dollars per million tokens.
     pub price: Option<ModelPrice>,
-    /// `scripted`: milliseconds between two tokens.
+    /// Where the question names none.
+    pub effort: Option<Effort>,
+    /// `ozone serve`: where the request names none.
+    pub temperature: Option<f32>,
+    /// `ozone serve`: streams the reasoning as it is, in place of summaries.
     #[serde(default)]
-    pub pace_ms: u64,
+    pub raw_reasoning: bool,
+    #[serde(flatten)]
+    pub backend: BackendEntry,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BackendKind {
-    Local,
-    Scripted,
+/// What answers.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "backend", rename_all = "snake_case")]
+pub enum BackendEntry {
+    /// A GGUF file, in process.
+    Local { path: PathBuf, context_window: Option<u32> },
+    /// An OpenAI-compatible server.
+    Upstream(Box<UpstreamConfig>),
+    /// A JSON list of samples; milliseconds between two tokens.
+    Scripted {
+        path: PathBuf,
+        #[serde(default)]
+        pace_ms: u64,
+    },
+}
+
+impl ModelEntry {
+    /// A GGUF file, with the defaults.
+    pub fn local(id: &str, path: PathBuf) -> ModelEntry {
+        ModelEntry {
+            id: id.to_owned(),
+            instructions: None,
+            price: None,
+            effort: None,
+            temperature: None,
+            raw_reasoning: false,
+            backend: BackendEntry::Local { path, context_window: None },
+        }
+    }
+
+    /// Where it is, for a person.
+    pub fn source(&self) -> String {
+        match &self.backend {
+            BackendEntry::Local { path, .. } | BackendEntry::Scripted { path, .. } => {
+                path.display().to_string()
+            }
+            BackendEntry::Upstream(upstream) => {
+                format!("{} at {}", upstream.model, upstream.base_url.as_slice().join(", "))
+            }
+        }
+    }
+
+    /// Paths of a file are relative to its folder.
+    fn inside(mut self, folder: &Path) -> ModelEntry {
+        match &mut self.backend {
+            BackendEntry::Local { path, .. } | BackendEntry::Scripted { path, .. } => {
+                *path = folder.join(&*path);
+            }
+            BackendEntry::Upstream(_) => {}
+        }
+        self
+    }
 }
 
 /// The configuration in force.
@@ -55,8 +111,18 @@ pub enum BackendKind {
 pub struct Config {
     pub data_dir: PathBuf,
     pub default_model: String,
+    pub listen: SocketAddr,
+    /// The environment variable that holds the keys of `ozone serve`.
+    pub api_keys_env: String,
+    /// `[[key]]` entries, as TOML.
+    pub api_keys_file: Option<PathBuf>,
+    /// Other names of models.
+    pub aliases: BTreeMap<String, String>,
     pub models: Vec<ModelEntry>,
 }
+
+/// Where `ozone serve` listens.
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8033);
 
 /// The model that this project trained and ships.
 pub const SHIPPED: &str = "ozone-mini";
@@ -81,16 +147,20 @@ impl Config {
             .ok_or_else(|| {
                 Failure::usage("there is no home folder to keep data in; name one with --data DIR")
             })?;
-        let models = file
-            .model
-            .into_iter()
-            .map(|entry| ModelEntry { path: folder.join(&entry.path), ..entry })
-            .collect();
+        let models = file.model.into_iter().map(|entry| entry.inside(folder)).collect();
         let default_model = std::env::var("OZONE_MODEL")
             .ok()
             .or(file.default_model)
             .unwrap_or_else(|| SHIPPED.to_owned());
-        Ok(Config { data_dir, default_model, models })
+        Ok(Config {
+            data_dir,
+            default_model,
+            listen: file.listen.unwrap_or(LISTEN),
+            api_keys_env: file.api_keys_env.unwrap_or_else(|| "OZONE_API_KEYS".to_owned()),
+            api_keys_file: file.api_keys_file.map(|path| folder.join(path)),
+            aliases: file.aliases,
+            models,
+        })
     }
 
     /// Makes the data folder.
@@ -106,9 +176,35 @@ impl Config {
 fn read(path: &Path) -> Result<File, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| Failure::usage(format!("cannot read {}: {e}", path.display())))?;
-    toml::from_str(&text).map_err(|e| {
+    let wrong = |e: toml::de::Error| {
         let line = e.span().map_or(1, |s| text[..s.start].lines().count().max(1));
         let message = e.message().replace('\n', " ");
         Failure::usage(format!("{}:{line}: {message}", path.display()))
-    })
+    };
+    let file = toml::from_str(&text).map_err(wrong)?;
+    let table: toml::Table = toml::from_str(&text).map_err(wrong)?;
+    match unknown_key(&table) {
+        Some(problem) => Err(Failure::usage(format!("{}: {problem}", path.display()))),
+        None => Ok(file),
+    }
+}
+
+/// A misspelt key of a `[[model]]` would otherwise be passed over in silence.
+fn unknown_key(file: &toml::Table) -> Option<String> {
+    const EACH: &[&str] =
+        &["id", "backend", "instructions", "price", "effort", "temperature", "raw_reasoning"];
+    let models = file.get("model")?.as_array()?.iter().filter_map(|m| m.as_table());
+    for model in models {
+        let own: &[&str] = match model.get("backend").and_then(|b| b.as_str()) {
+            Some("local") => &["path", "context_window"],
+            Some("scripted") => &["path", "pace_ms"],
+            _ => UpstreamConfig::KEYS,
+        };
+        if let Some(key) = model.keys().find(|k| ![EACH, own].concat().contains(&k.as_str())) {
+            let id = model.get("id").and_then(|id| id.as_str()).unwrap_or_default();
+            let known = [own, EACH].concat().join(", ");
+            return Some(format!("[[model]] `{id}` has an unknown key `{key}`; known are {known}"));
+        }
+    }
+    None
 }

@@ -99,7 +99,7 @@ pub fn models(args: &ModelsArgs, common: &Common) -> Result<(), Failure> {
     let shipped = (SHIPPED.to_owned(), "trained by this project, in the binary".to_owned());
     let all: Vec<(String, String)> = [shipped]
         .into_iter()
-        .chain(config.models.iter().map(|m| (m.id.clone(), m.path.display().to_string())))
+        .chain(config.models.iter().map(|m| (m.id.clone(), m.source())))
         .collect();
     if args.json {
         let list: Vec<_> = all

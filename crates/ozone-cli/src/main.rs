@@ -6,6 +6,7 @@ mod doctor;
 mod eval;
 mod failure;
 mod paint;
+mod serve;
 mod setup;
 mod train;
 
@@ -33,6 +34,8 @@ struct Cli {
 enum Command {
     /// Asks one question and shows the way to the answer.
     Ask(Box<ask::AskArgs>),
+    /// Serves the Responses API.
+    Serve(serve::ServeArgs),
     /// Lists the models that can be asked.
     Models(doctor::ModelsArgs),
     /// Trains the shipped model from nothing, or goes on with a run.
@@ -49,11 +52,14 @@ fn main() -> ExitCode {
         return Subset::serve();
     }
     let cli = Cli::parse();
+    // A server's log is its face; the other commands speak for themselves.
+    let level = if matches!(cli.command, Command::Serve(_)) { "warn,ozone_server=info" } else { "off" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("OZONE_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let done: Result<(), Failure> = match &cli.command {
         Command::Ask(args) => ask::run(args, &cli.common),
+        Command::Serve(args) => serve::run(args, &cli.common),
         Command::Models(args) => doctor::models(args, &cli.common),
         Command::Train(args) => train::run(args, &cli.common),
         Command::Eval(args) => eval::run(args, &cli.common),

@@ -26,6 +26,8 @@ pub struct Painter {
     turn: usize,
     /// The last thing written to stderr did not end its line.
     mid_line: bool,
+    code_begun: bool,
+    code_newlines: usize,
 }
 
 impl Painter {
@@ -40,6 +42,8 @@ impl Painter {
             spun: false,
             turn: 0,
             mid_line: false,
+            code_begun: false,
+            code_newlines: 0,
         }
     }
 
@@ -88,18 +92,39 @@ impl Painter {
             }
             EventKind::ReasoningTextDelta { delta, .. } => self.err(DIM, &printable(delta)),
             EventKind::ReasoningTextDone { .. } if self.mid_line => self.err(PLAIN, "\n"),
-            EventKind::CodeInterpreterCallCodeDone { code, .. } => {
-                for (i, line) in printable(code).lines().enumerate() {
-                    let mark = if i == 0 { "▶ " } else { "  " };
-                    self.line(CODE, &format!("{mark}{line}"))?;
-                }
-                Ok(())
+            EventKind::CodeInterpreterCallCodeDelta { delta, .. } => self.code(delta),
+            EventKind::CodeInterpreterCallCodeDone { .. } => {
+                self.code_begun = false;
+                self.code_newlines = 0;
+                if self.mid_line { self.err(PLAIN, "\n") } else { Ok(()) }
             }
             EventKind::OutputTextDelta { delta, .. } => self.answer(delta),
             EventKind::OutputTextDone { .. } => self.answer("\n"),
             EventKind::OutputItemDone { item: Item::Known(item), .. } => self.item(item),
             _ => Ok(()),
         }
+    }
+
+    /// Code as it is sampled. Newlines wait for the next character: the last ones are not shown.
+    fn code(&mut self, delta: &str) -> io::Result<()> {
+        if !std::mem::replace(&mut self.code_begun, true) {
+            if self.mid_line {
+                self.err(PLAIN, "\n")?;
+            }
+            self.err(CODE, "▶ ")?;
+        }
+        let mut shown = String::new();
+        for c in printable(delta).chars() {
+            if c == '\n' {
+                self.code_newlines += 1;
+                continue;
+            }
+            for _ in 0..std::mem::take(&mut self.code_newlines) {
+                shown.push_str("\n  ");
+            }
+            shown.push(c);
+        }
+        if shown.is_empty() { Ok(()) } else { self.err(CODE, &shown) }
     }
 
     fn answer(&mut self, delta: &str) -> io::Result<()> {

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use ozone_cost::ModelPrice;
 use ozone_model::engine::EngineOptions;
+use ozone_model::upstream::UpstreamBackend;
 use ozone_model::{LocalBackend, ModelBackend, Script, ScriptedBackend};
 use ozone_python::{EnvError, KernelPool, PoolConfig, PythonEnv, Refill};
-use ozone_store::{SqliteStore, Store};
+use ozone_store::{Library, SqliteStore};
 use ozone_tools::Source;
+use ozone_types::Effort;
 
-use crate::config::{BackendKind, Config, ModelEntry, SHIPPED};
+use crate::config::{BackendEntry, Config, ModelEntry, SHIPPED};
 use crate::failure::Failure;
 
 /// The shipped model's weights, so that the binary needs no other file.
@@ -24,6 +26,8 @@ pub struct Model {
     /// `None` when nobody said what it costs.
     pub price: Option<ModelPrice>,
     pub local: bool,
+    /// By this project, in this very loop.
+    pub trained_here: bool,
 }
 
 /// What a model is told that has not been trained in Ozone's own loop.
@@ -31,27 +35,18 @@ const INSTRUCTIONS: &str = "You are a careful reasoner. Use the python tool when
      a date, data or code is involved, look at what it printed, and mend what failed. Give the \
      final answer in one or two sentences, with the result in bold.";
 
-/// Finds `name`: a `[[model]]` of the configuration, the shipped model, or a GGUF file.
+/// Finds `name`: a `[[model]]` of the configuration, the shipped model, a GGUF file, another name
+/// of one of these, or one with an effort behind it (`ozone-mini-high`).
 pub fn entry(config: &Config, name: &str) -> Result<ModelEntry, Failure> {
-    if let Some(entry) = config.models.iter().find(|m| m.id == name) {
-        return Ok(entry.clone());
+    let name = config.aliases.get(name).map_or(name, String::as_str);
+    if let Some(entry) = exact(config, name)? {
+        return Ok(entry);
     }
-    let local = |id: &str, path: PathBuf| ModelEntry {
-        id: id.to_owned(),
-        backend: BackendKind::Local,
-        path,
-        context_window: None,
-        instructions: None,
-        price: None,
-        pace_ms: 0,
-    };
-    if name == SHIPPED {
-        return Ok(local(SHIPPED, shipped(config.data_dir()?)?));
-    }
-    let path = Path::new(name);
-    if path.is_file() {
-        let id = path.file_stem().map_or(name.into(), |s| s.to_string_lossy());
-        return Ok(local(&id, path.to_owned()));
+    if let Some((base, effort)) = name.rsplit_once('-')
+        && let Ok(effort) = serde_json::from_value::<Effort>(effort.into())
+        && let Some(entry) = exact(config, base)?
+    {
+        return Ok(ModelEntry { effort: Some(effort), ..entry });
     }
     let known: Vec<&str> = config.models.iter().map(|m| m.id.as_str()).chain([SHIPPED]).collect();
     Err(Failure::usage(format!(
@@ -60,20 +55,34 @@ pub fn entry(config: &Config, name: &str) -> Result<ModelEntry, Failure> {
     )))
 }
 
+fn exact(config: &Config, name: &str) -> Result<Option<ModelEntry>, Failure> {
+    if let Some(entry) = config.models.iter().find(|m| m.id == name) {
+        return Ok(Some(entry.clone()));
+    }
+    if name == SHIPPED {
+        return Ok(Some(ModelEntry::local(SHIPPED, shipped(config.data_dir()?)?)));
+    }
+    let path = Path::new(name);
+    Ok(path.is_file().then(|| {
+        let id = path.file_stem().map_or(name.into(), |s| s.to_string_lossy());
+        ModelEntry::local(&id, path.to_owned())
+    }))
+}
+
 /// Loads a model. Blocks while the file is read.
 pub fn model(entry: &ModelEntry) -> Result<Model, Failure> {
     // A model that was trained in this loop needs no instructions for it.
     let mut trained_here = false;
-    let (backend, local): (Arc<dyn ModelBackend>, bool) = match entry.backend {
-        BackendKind::Local => {
+    let (backend, local): (Arc<dyn ModelBackend>, bool) = match &entry.backend {
+        BackendEntry::Local { path, context_window } => {
             let defaults = EngineOptions::default();
-            let context_tokens = entry.context_window.unwrap_or(defaults.context_tokens);
+            let context_tokens = context_window.unwrap_or(defaults.context_tokens);
             let options = EngineOptions {
                 context_tokens,
                 cells: context_tokens.max(defaults.cells),
                 ..defaults
             };
-            let backend = LocalBackend::load(&entry.id, &entry.path, options)?;
+            let backend = LocalBackend::load(&entry.id, path, options)?;
             let own =
                 backend.engine().info().name.as_deref().is_some_and(|n| n.starts_with("ozone"));
             trained_here = own;
@@ -82,25 +91,32 @@ pub fn model(entry: &ModelEntry) -> Result<Model, Failure> {
             }
             (Arc::new(backend), true)
         }
-        BackendKind::Scripted => {
-            let place = entry.path.display().to_string();
-            let text = std::fs::read_to_string(&entry.path)
+        BackendEntry::Upstream(upstream) => {
+            let env = |name: &str| std::env::var(name).ok();
+            let backend = UpstreamBackend::new(entry.id.clone(), (**upstream).clone(), env)
+                .map_err(|e| Failure::usage(format!("the model `{}`: {e}", entry.id)))?;
+            (Arc::new(backend), false)
+        }
+        BackendEntry::Scripted { path, pace_ms } => {
+            let place = path.display().to_string();
+            let text = std::fs::read_to_string(path)
                 .map_err(|e| Failure::usage(format!("cannot read the script {place}: {e}")))?;
             let script: Vec<Script> = serde_json::from_str(&text)
                 .map_err(|e| Failure::usage(format!("{place} is no script: {e}")))?;
             let backend = ScriptedBackend::new(script)
                 .named(&entry.id, &place)
-                .with_pace(Duration::from_millis(entry.pace_ms));
+                .with_pace(Duration::from_millis(*pace_ms));
             (Arc::new(backend), true)
         }
     };
     let price = entry.price.or(local.then_some(ModelPrice::FREE));
-    let instructions = match (&entry.instructions, entry.backend) {
-        (Some(own), _) => Some(own.clone()),
-        (None, BackendKind::Local) if !trained_here => Some(INSTRUCTIONS.to_owned()),
-        (None, _) => None,
+    let scripted = matches!(entry.backend, BackendEntry::Scripted { .. });
+    let instructions = match &entry.instructions {
+        Some(own) => Some(own.clone()),
+        None if scripted || trained_here => None,
+        None => Some(INSTRUCTIONS.to_owned()),
     };
-    Ok(Model { backend, instructions, price, local })
+    Ok(Model { backend, instructions, price, local, trained_here })
 }
 
 /// The shipped model as a file. Its name holds the length and a checksum, so a newer binary writes
@@ -134,7 +150,7 @@ fn shipped(data_dir: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// The journal's database.
-pub fn store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+pub fn store(config: &Config) -> Result<Arc<dyn Library>, Failure> {
     Ok(Arc::new(SqliteStore::open(&config.data_dir()?.join("ozone.db"))?))
 }
 

@@ -4,5 +4,6 @@ mod faults;
 mod kill;
 mod parity;
 mod questions;
+mod serve;
 mod support;
 mod traces;

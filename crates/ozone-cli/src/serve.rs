@@ -1,0 +1,174 @@
+//! `ozone serve`: the Responses API on this machine's models.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ozone_agent::SamplingOptions;
+use ozone_python::Refill;
+use ozone_server::{KeyEntry, Keys, ModelEntry as Served, SealingKey, Server, ServerLimits};
+use ozone_tools::{PythonTool, Tool};
+use ozone_types::Effort;
+use serde::Deserialize;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{Common, Config, SHIPPED};
+use crate::failure::Failure;
+use crate::setup::{self, Python};
+
+/// Keys that seal the reasoning which clients carry; the first one seals, all of them open.
+const SEALING_KEYS_ENV: &str = "OZONE_SEALING_KEYS";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ozone serve                                      the shipped model and those of ozone.toml
+  ozone serve --listen 127.0.0.1:9000 -m ./qwen3-4b-q8_0.gguf
+  OZONE_API_KEYS=ann:9f2c51d07a ozone serve --listen 0.0.0.0:8033
+  curl http://127.0.0.1:8033/v1/responses -H 'Content-Type: application/json' \\
+       -d '{\"model\": \"ozone-mini\", \"input\": \"What is 17 % of 2350?\",
+            \"tools\": [{\"type\": \"code_interpreter\", \"container\": {\"type\": \"auto\"}}]}'")]
+pub struct ServeArgs {
+    /// Where to listen. Default: `listen` of the configuration, then 127.0.0.1:8033. Without API
+    /// keys only this machine may be served.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Serves this model only: one of the configuration, or a GGUF file. May be repeated.
+    #[arg(short, long = "model", value_name = "MODEL")]
+    models: Vec<String>,
+    /// How many Python kernels are kept warm.
+    #[arg(long, default_value_t = 2, value_name = "N")]
+    kernels: usize,
+    /// How many responses of a model in this process run at once.
+    #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    running_max: u16,
+}
+
+pub fn run(args: &ServeArgs, common: &Common) -> Result<(), Failure> {
+    let config = Config::load(common)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(serve(args, &config));
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    done
+}
+
+async fn serve(args: &ServeArgs, config: &Config) -> Result<(), Failure> {
+    let keys = keys(config)?;
+    let address = args.listen.unwrap_or(config.listen);
+    let listener = TcpListener::bind(address).await.map_err(|e| {
+        Failure::new(format!("cannot listen on {address} ({e}); choose another with --listen"))
+    })?;
+    let store = setup::store(config)?;
+    let python = Python::start(config.data_dir()?, args.kernels, Refill::WhenTaken);
+    if let Some(cause) = &python.cause {
+        eprintln!("note: {cause}");
+    }
+    let models = models(args, config).await?;
+    let names: Vec<String> = models.iter().map(|m| m.id.clone()).collect();
+    let open = keys.is_empty();
+    let server = Server {
+        models,
+        store,
+        tools: Arc::new(move |place| {
+            let tool = PythonTool::new(python.source(), place.container_id, Some(place.folder));
+            vec![Box::new(tool) as Box<dyn Tool>]
+        }),
+        keys,
+        sealing_keys: std::env::var(SEALING_KEYS_ENV)
+            .unwrap_or_default()
+            .split_whitespace()
+            .map(SealingKey::from_text)
+            .collect(),
+        containers_dir: config.data_dir()?.join("containers"),
+        limits: ServerLimits::default(),
+        clock: crate::ask::clock,
+    };
+    let whom = if open { "this machine only: no API keys are set" } else { "with API keys" };
+    let address = listener.local_addr()?;
+    eprintln!("ozone serves {} on http://{address}/v1 ({whom})", names.join(", "));
+    server.serve(listener, stopped()).await?;
+    eprintln!("stopped");
+    Ok(())
+}
+
+/// The first Ctrl-C or SIGTERM lets running work end, the second one does not.
+async fn stopped() {
+    let Ok(mut term) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = term.recv() => {}
+    }
+    eprintln!("stopping when running responses have ended (once more: at once)");
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = term.recv() => {}
+        }
+        std::process::exit(i32::from(crate::failure::INTERRUPTED));
+    });
+}
+
+/// From the environment and from the file; both together.
+fn keys(config: &Config) -> Result<Keys, Failure> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct File {
+        key: Vec<KeyEntry>,
+    }
+    let name = &config.api_keys_env;
+    let Some(path) = &config.api_keys_file else {
+        let text = std::env::var(name).unwrap_or_default();
+        return Keys::parse(&text).map_err(|e| Failure::usage(format!("{name}: {e}")));
+    };
+    if std::env::var_os(name).is_some() {
+        return Err(Failure::usage(format!(
+            "API keys are given twice, in {name} and in {}; keep one",
+            path.display()
+        )));
+    }
+    let wrong = |e: &dyn std::fmt::Display| Failure::usage(format!("{}: {e}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|e| wrong(&e))?;
+    let file: File = toml::from_str(&text).map_err(|e| wrong(&e.message()))?;
+    Keys::new(file.key).map_err(|e| wrong(&e))
+}
+
+async fn models(args: &ServeArgs, config: &Config) -> Result<Vec<Served>, Failure> {
+    let names: Vec<String> = if args.models.is_empty() {
+        config.models.iter().map(|m| m.id.clone()).chain([SHIPPED.to_owned()]).collect()
+    } else {
+        args.models.clone()
+    };
+    let mut served: Vec<Served> = vec![];
+    for name in &names {
+        let entry = setup::entry(config, name)?;
+        let loading = entry.clone();
+        let model = tokio::task::spawn_blocking(move || setup::model(&loading)).await??;
+        let greedy = model.trained_here || entry.temperature == Some(0.0);
+        // As `ask` names it; of a path, its last part.
+        let id = if Path::new(name).is_file() { entry.id.clone() } else { name.clone() };
+        let mut one = Served::new(id, model.backend);
+        one.instructions = model.instructions;
+        one.effort = entry.effort;
+        one.raw_reasoning = entry.raw_reasoning;
+        one.running_max = if model.local { usize::from(args.running_max) } else { one.running_max };
+        one.sampling = SamplingOptions {
+            temperature: entry.temperature.unwrap_or(if greedy { 0.0 } else { 1.0 }),
+            ..one.sampling
+        };
+        served.push(one);
+    }
+    for (alias, name) in &config.aliases {
+        if let Some(of) = served.iter().find(|m| m.id == *name) {
+            let alias = Served { id: alias.clone(), ..of.clone() };
+            served.push(alias);
+        }
+    }
+    if let Some(mini) = served.iter().find(|m| m.id == SHIPPED) {
+        let id = format!("{SHIPPED}-high");
+        let high = Served { id, effort: Some(Effort::High), ..mini.clone() };
+        served.push(high);
+    }
+    Ok(served)
+}
