@@ -6,8 +6,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use ozone_agent::{Limits, Request, Run};
+use ozone_cost::{Amount, PriceBook};
 use ozone_python::Refill;
-use ozone_store::{Journal, Owner, Store, StoreError, Stored};
+use ozone_store::{Journal, Ledger, Owner, Store, StoreError, Stored};
 use ozone_tools::{PythonTool, Tool};
 use ozone_types::item::Known;
 use ozone_types::{Content, Effort, Response, ResponseId, ResponseStatus, Role, Text};
@@ -155,7 +156,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
             Some(files_dir.clone()),
         )));
     }
-    let journal = Journal::open(store, id.clone()).await?;
+    let journal = Journal::open(store.clone(), id.clone()).await?;
     let lines = journal.lines(0);
     let cancel = CancellationToken::new();
     tokio::spawn(watch_interrupt(cancel.clone()));
@@ -176,8 +177,10 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
         cancel.cancel();
     }
     let response = running.await??;
+    let line = crate::cost::line(&response, model.price, &PriceBook::built_in());
+    store.charge(vec![line.clone()]).await?;
     drawn.map_err(|e| Failure::new(format!("the output was closed ({e}); the run was stopped")))?;
-    report(args, &response, &model, started, &files_dir, &mut painter)
+    report(args, &response, line.amount, model.local, started, &files_dir, &mut painter)
 }
 
 /// The first Ctrl-C ends the run properly, the second one at once.
@@ -350,7 +353,8 @@ async fn draw(
 fn report(
     args: &AskArgs,
     response: &Response,
-    model: &Model,
+    cost: Option<Amount>,
+    local: bool,
     started: Instant,
     files_dir: &PathBuf,
     painter: &mut Painter,
@@ -360,9 +364,8 @@ fn report(
         serde_json::to_writer_pretty(&mut out, response)?;
         writeln!(out).and_then(|()| out.flush())?;
     } else {
-        let cost = model.price.map(|p| p.cost(&response.usage.unwrap_or_default()));
         let files = kept_files(files_dir);
-        painter.summary(response, started.elapsed(), cost, model.local, &files)?;
+        painter.summary(response, started.elapsed(), cost, local, &files)?;
     }
     let resume = "nothing more will come of it; ask again";
     match response.status {

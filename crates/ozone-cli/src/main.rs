@@ -2,6 +2,7 @@
 
 mod ask;
 mod config;
+mod cost;
 mod doctor;
 mod eval;
 mod failure;
@@ -42,6 +43,8 @@ enum Command {
     Train(train::TrainArgs),
     /// Scores a model on questions with known answers.
     Eval(eval::EvalArgs),
+    /// Says what was spent, and what the same answer would cost elsewhere.
+    Cost(cost::CostArgs),
     /// Says what works on this machine.
     Doctor(doctor::DoctorArgs),
 }
@@ -53,7 +56,8 @@ fn main() -> ExitCode {
     }
     let cli = Cli::parse();
     // A server's log is its face; the other commands speak for themselves.
-    let level = if matches!(cli.command, Command::Serve(_)) { "warn,ozone_server=info" } else { "off" };
+    let level =
+        if matches!(cli.command, Command::Serve(_)) { "warn,ozone_server=info" } else { "off" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("OZONE_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
@@ -63,6 +67,7 @@ fn main() -> ExitCode {
         Command::Models(args) => doctor::models(args, &cli.common),
         Command::Train(args) => train::run(args, &cli.common),
         Command::Eval(args) => eval::run(args, &cli.common),
+        Command::Cost(args) => cost::run(args, &cli.common),
         Command::Doctor(args) => doctor::doctor(args, &cli.common),
     };
     match done {

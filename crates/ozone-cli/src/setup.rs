@@ -9,7 +9,7 @@ use ozone_model::engine::EngineOptions;
 use ozone_model::upstream::UpstreamBackend;
 use ozone_model::{LocalBackend, ModelBackend, Script, ScriptedBackend};
 use ozone_python::{EnvError, KernelPool, PoolConfig, PythonEnv, Refill};
-use ozone_store::{Library, SqliteStore};
+use ozone_store::SqliteStore;
 use ozone_tools::Source;
 use ozone_types::Effort;
 
@@ -150,7 +150,7 @@ fn shipped(data_dir: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// The journal's database.
-pub fn store(config: &Config) -> Result<Arc<dyn Library>, Failure> {
+pub fn store(config: &Config) -> Result<Arc<SqliteStore>, Failure> {
     Ok(Arc::new(SqliteStore::open(&config.data_dir()?.join("ozone.db"))?))
 }
 
