@@ -124,7 +124,7 @@ fn progress_held_out_loss_and_scores_are_heard_and_logged() {
 
 #[test]
 fn the_learning_rate_rises_stays_and_falls_to_zero() {
-    let config = SftConfig { warmup_tokens: 1000, ..config(10_000) };
+    let config = SftConfig { warmup_tokens: 1000, decay_share: 0.25, ..config(10_000) };
     assert!(config.lr_share(0) > 0.0 && config.lr_share(0) < 0.5);
     assert_eq!(config.lr_share(2000), 1.0);
     assert_eq!(config.lr_share(7500), 1.0);
