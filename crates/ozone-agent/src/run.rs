@@ -190,11 +190,11 @@ impl Run {
     /// What the writer of a sample may open and must hold back: a text that is to be judged waits,
     /// and so does one beside a call that is due.
     fn writes(&self, offer: &Offer, used: &Used) -> (Vec<(String, Shown)>, View) {
-        let may_run = |tool: &&Box<dyn Tool>| {
+        let may_run = |tool: &&dyn Tool| {
             used.calls_left(self.tool_calls_max())
                 && offer.built_in.iter().any(|spec| spec == tool.spec())
         };
-        let shown = |tool: &Box<dyn Tool>| (tool.spec().name.clone(), tool.shown());
+        let shown = |tool: &dyn Tool| (tool.spec().name.clone(), tool.shown());
         let enforced = self.backend.enforces();
         let is_due = !used.called && matches!(offer.calls, Calls::Required | Calls::Named(_));
         let view = View {
@@ -204,7 +204,8 @@ impl Run {
             judge_text: (self.request.text.format.is_json() && !enforced.text)
                 || (is_due && !enforced.calls),
         };
-        (self.tools.iter().filter(may_run).map(shown).collect(), view)
+        let tools = self.tools.iter().map(|tool| &**tool);
+        (tools.filter(may_run).map(shown).collect(), view)
     }
 
     fn tool_calls_max(&self) -> u32 {

@@ -205,7 +205,8 @@ pub fn clock() -> i64 {
 
 fn question(args: &AskArgs) -> Result<String, Failure> {
     let joined = args.question.join(" ");
-    if joined != "-" && !(joined.is_empty() && !io::stdin().is_terminal()) {
+    let is_piped = joined.is_empty() && !io::stdin().is_terminal();
+    if joined != "-" && !is_piped {
         return Ok(joined);
     }
     let mut bytes = vec![];

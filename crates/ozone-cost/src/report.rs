@@ -111,7 +111,7 @@ impl Report {
         let mut groups: Vec<Group> =
             by_name.into_iter().map(|(name, lines)| Group::of(name, &lines)).collect();
         if !by.is_time() {
-            groups.sort_by(|a, b| b.total.known.cmp(&a.total.known));
+            groups.sort_by_key(|group| std::cmp::Reverse(group.total.known));
         }
         let total = Group::of("total".to_owned(), &lines.iter().collect::<Vec<_>>());
         Report { by, groups, total }
@@ -247,7 +247,7 @@ fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -10,8 +10,8 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use ozone_store::Change;
+use ozone_tools::ToolFile;
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::app::{App, document, mint};
 use crate::auth::Tenant;
@@ -404,11 +404,9 @@ fn in_container(folder: &FilePath, container: &str) -> Vec<InContainer> {
             let entry = entry.ok()?;
             let metadata = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
             let name = entry.file_name().into_string().ok()?;
-            let digest = Sha256::digest(format!("{container}/{name}"));
-            let hex: String = digest.iter().take(16).map(|b| format!("{b:02x}")).collect();
             let modified = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH);
             Some(InContainer {
-                id: format!("cfile_{hex}"),
+                id: ToolFile::id(container, &name),
                 name,
                 path: entry.path(),
                 bytes: metadata.len(),

@@ -4,7 +4,7 @@
 //! side by side. What is not stored can be gone on with on the same socket and nowhere else.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use axum::Extension;
@@ -50,27 +50,38 @@ pub(crate) async fn connect(
 /// The unstored responses of one connection, with everything before them.
 #[derive(Default)]
 pub(crate) struct Memory {
-    items: Mutex<(HashMap<String, Vec<Item>>, VecDeque<String>)>,
+    remembered: Mutex<Remembered>,
+}
+
+#[derive(Default)]
+struct Remembered {
+    items: HashMap<String, Vec<Item>>,
+    /// Their ids, oldest first.
+    order: VecDeque<String>,
 }
 
 impl Memory {
     pub fn get(&self, id: &ResponseId) -> Option<Vec<Item>> {
-        self.items.lock().unwrap_or_else(|e| e.into_inner()).0.get(id.as_str()).cloned()
+        self.lock().items.get(id.as_str()).cloned()
     }
 
     fn keep(&self, id: &ResponseId, items: Vec<Item>) {
-        let mut memory = self.items.lock().unwrap_or_else(|e| e.into_inner());
-        memory.0.insert(id.to_string(), items);
-        memory.1.push_back(id.to_string());
-        if memory.1.len() > REMEMBERED_MAX
-            && let Some(oldest) = memory.1.pop_front()
+        let mut memory = self.lock();
+        memory.items.insert(id.to_string(), items);
+        memory.order.push_back(id.to_string());
+        if memory.order.len() > REMEMBERED_MAX
+            && let Some(oldest) = memory.order.pop_front()
         {
-            memory.0.remove(&oldest);
+            memory.items.remove(&oldest);
         }
     }
 
     fn forget(&self, id: &ResponseId) {
-        self.items.lock().unwrap_or_else(|e| e.into_inner()).0.remove(id.as_str());
+        self.lock().items.remove(id.as_str());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Remembered> {
+        self.remembered.lock().unwrap_or_else(|e| e.into_inner())
     }
 }
 

@@ -332,16 +332,15 @@ fn write(connection: &mut Connection, id: ResponseId, append: Append) -> Result<
         .query_row([id.as_str()], |row| row.get(0))
     };
     if let Some(first) = append.events.first() {
-        let mut expected = next("events", "sequence_number")? as u64;
+        let due = next("events", "sequence_number")? as u64;
         let mut insert = tx.prepare_cached("insert into events values (?1, ?2, ?3)")?;
-        for event in &append.events {
+        for (expected, event) in (due..).zip(&append.events) {
             let found = event.sequence_number;
             if found != expected {
                 let (id, found) = (id.clone(), first.sequence_number);
                 return Err(Failure::Store(StoreError::Conflict { id, expected, found }));
             }
             insert.execute(params![id.as_str(), found as i64, serde_json::to_string(event)?])?;
-            expected += 1;
         }
     }
     if !append.records.is_empty() {

@@ -27,8 +27,8 @@ pub enum Source {
 
 enum Interpreter {
     Waiting(Source),
-    Kernel(Kernel),
-    Subset(Subset),
+    Kernel(Box<Kernel>),
+    Subset(Box<Subset>),
 }
 
 /// The `python` tool of one response.
@@ -62,10 +62,10 @@ impl PythonTool {
         self.interpreter = match source {
             Source::Kernels(pool) => {
                 let kernel = pool.take(self.files_dir.clone()).await;
-                Interpreter::Kernel(kernel.map_err(|e| not_started(&e))?)
+                Interpreter::Kernel(Box::new(kernel.map_err(|e| not_started(&e))?))
             }
             Source::Subset { executable } => {
-                Interpreter::Subset(Subset::new(executable).map_err(|e| not_started(&e))?)
+                Interpreter::Subset(Box::new(Subset::new(executable).map_err(|e| not_started(&e))?))
             }
             Source::Refused { cause } => {
                 return Err(ToolError::Unavailable(format!("Python is refused: {cause}")));

@@ -57,7 +57,7 @@ impl ModelBackend for Mannered {
             let mut event = event?;
             if let SampleEvent::Chunk { ids, logprobs, .. } = &mut event {
                 if manner.logprobs {
-                    let mut one = |id: &u32| {
+                    let one = |id: &u32| {
                         said += 1;
                         let (bytes, logprob) = (vec![*id as u8], -f32::from(said));
                         let top = vec![(bytes.clone(), logprob), (b"?".to_vec(), -999.0)];

@@ -596,8 +596,7 @@ impl Answer {
         if matches!(fault, Fault::Passing(_)) {
             self.endpoint.breaker.broke_off((self.shared.surroundings.now)());
         }
-        let error = self.shared.redacted(fault.in_mid_sample());
-        error
+        self.shared.redacted(fault.in_mid_sample())
     }
 }
 

@@ -48,7 +48,7 @@ enum Content {
     Undecided(String),
     /// `base` is the index of its first call.
     Parsing {
-        parser: StreamParser,
+        parser: Box<StreamParser>,
         base: usize,
     },
 }
@@ -239,13 +239,13 @@ impl Speech {
         let may_begin = |opening: &&str| opening.starts_with(start);
         let format = match self.format {
             Some(format) => format,
-            None if HARMONY_OPENINGS.iter().any(|o| begins(o)) => Format::Harmony,
-            None if !at_end && HARMONY_OPENINGS.iter().any(|o| may_begin(o)) => return,
+            None if HARMONY_OPENINGS.iter().any(begins) => Format::Harmony,
+            None if !at_end && HARMONY_OPENINGS.iter().any(may_begin) => return,
             None => Format::Plain,
         };
         let held = std::mem::take(held);
         let open = self.thinking_open && self.parts.is_empty();
-        let parser = StreamParser::for_text(format, &self.tools, open);
+        let parser = Box::new(StreamParser::for_text(format, &self.tools, open));
         self.content = Content::Parsing { parser, base: self.calls };
         self.parse(&held);
     }

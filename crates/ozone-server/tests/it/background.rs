@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ozone_model::{Script, ScriptedBackend};
-use ozone_store::{Library, SqliteStore, Store};
+use ozone_store::{Library, SqliteStore};
 use ozone_types::{Fold, ResponseId};
 use reqwest::Method;
 use serde_json::{Value, json};
