@@ -8,7 +8,7 @@
 //! gets a fresh one and says so.
 //!
 //! The kernel's process is the untrusted party, so its messages are read as bytes from an enemy:
-//! frame sizes are checked before memory is taken for them ([`guard`]), texts, pictures and files
+//! frame sizes are checked before memory is taken for them (`guard`), texts, pictures and files
 //! have caps, connections are made once, before any code has run. What one cell can do to another
 //! of the *same* conversation is not prevented: they share a process and with it the message key.
 //!

@@ -1,7 +1,7 @@
 //! The Responses API over HTTP: the same loop and the same journal as `ozone ask`, for many at once.
 //!
-//! Alone in knowing axum. A request is checked once, at the edge ([`request`]), and becomes a run
-//! ([`runs`]) that belongs to the server, not to its connection: streams, polls and a later process
+//! Alone in knowing axum. A request is checked once, at the edge (`request`), and becomes a run
+//! (`runs`) that belongs to the server, not to its connection: streams, polls and a later process
 //! all read its journal. The crate is given its models, tools, store, keys and clock, so that it runs
 //! the same over a script as over a cluster.
 
