@@ -11,20 +11,6 @@ use proptest::prelude::*;
 
 use crate::{created, new, numbered};
 
-/// Each test runs on both stores.
-macro_rules! on_both {
-    ($($(#[$doc:meta])* $name:ident)*) => {
-        mod memory { $( $(#[$doc])* #[tokio::test] async fn $name() {
-            super::$name(std::sync::Arc::new(super::MemoryStore::default())).await;
-        } )* }
-        mod sqlite { $( $(#[$doc])* #[tokio::test] async fn $name() {
-            let folder = tempfile::tempdir().unwrap();
-            let store = super::SqliteStore::open(&folder.path().join("test.db")).unwrap();
-            super::$name(std::sync::Arc::new(store)).await;
-        } )* }
-    };
-}
-
 on_both! {
     a_line_is_written_once_however_often_its_step_is_run
     lines_are_found_by_what_is_asked

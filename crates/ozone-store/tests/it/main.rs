@@ -1,6 +1,5 @@
 //! One suite for both stores.
 
-mod ledger;
 mod library;
 
 use std::sync::Arc;
@@ -24,6 +23,9 @@ macro_rules! on_both {
         } )* }
     };
 }
+
+// Behind the macro, which it uses too.
+mod ledger;
 
 on_both! {
     what_was_appended_is_read_in_order
