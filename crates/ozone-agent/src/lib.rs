@@ -7,6 +7,7 @@
 mod arguments;
 pub mod check;
 mod choice;
+pub mod costs;
 mod input;
 mod logprobs;
 pub mod record;
@@ -18,6 +19,7 @@ pub mod tools;
 pub mod turn;
 mod writer;
 
+pub use costs::{Costs, Prices};
 pub use input::remembered;
 pub use request::{Echo, InvalidRequest, Limits, Request, SamplingOptions};
 pub use run::{AgentError, Run, enqueue};

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::choice::Offer;
+use crate::costs::{Costs, NoRoom, Spending};
 use crate::logprobs::Logprobs;
 use crate::record::{MadeFile, Record, Replay, Said, Sampled};
 use crate::request::{self, Limits, Request};
@@ -82,6 +83,8 @@ struct State {
     offer: Offer,
     used: Used,
     usage: Usage,
+    /// What the run costs, where somebody pays.
+    spending: Option<Spending>,
     /// Ids of the cut sample of a run that was killed.
     started: Vec<u32>,
     logprobs: Logprobs,
@@ -108,7 +111,17 @@ pub async fn enqueue(
 impl Run {
     /// Runs the response to its one outcome, from wherever its journal stands. A response that has
     /// ended already is given as it is.
-    pub async fn run(mut self) -> Result<Response, AgentError> {
+    pub async fn run(self) -> Result<Response, AgentError> {
+        self.run_for(None).await
+    }
+
+    /// The same for somebody who pays: each call gets its line in the ledger, and a budget that is
+    /// spent ends the response as incomplete.
+    pub async fn run_costing(self, costs: Costs) -> Result<Response, AgentError> {
+        self.run_for(Some(costs)).await
+    }
+
+    async fn run_for(mut self, costs: Option<Costs>) -> Result<Response, AgentError> {
         if let Some(finished) = self.journal.fold().finished() {
             return Ok(finished.clone());
         }
@@ -116,6 +129,7 @@ impl Run {
         let replay = Replay::of(self.journal.records().await?)
             .map_err(|source| AgentError::Journal { id: id.to_string(), source })?;
         let mut state = self.restore(&replay);
+        state.spending = costs.map(|c| Spending::new(c, id.as_str(), &self.request.model));
         if !self.journal.fold().started() {
             let response = Box::new(self.in_progress());
             let mut kinds = vec![EventKind::InProgress { response: response.clone() }];
@@ -175,6 +189,7 @@ impl Run {
             offer,
             used: Used::default(),
             usage: Usage::default(),
+            spending: None,
             started: replay.started.clone(),
             logprobs: Logprobs::new(self.request.sampling.top_logprobs),
             handed: vec![],
@@ -325,7 +340,11 @@ impl Run {
         let (built_in, view) = self.writes(&state.offer, &state.used);
         state.writer.prepare(built_in, view);
         loop {
-            let failed = match self.sample_once(state, &mut started).await? {
+            let once = self.sample_once(state, &mut started).await;
+            if !matches!(once, Ok(Ok(_))) {
+                self.cut(state).await?;
+            }
+            let failed = match once? {
                 Ok(sampled) => return Ok(sampled),
                 Err(e) => e,
             };
@@ -353,6 +372,43 @@ impl Run {
         }
     }
 
+    /// Makes room for a sample in the budgets, or ends the response.
+    async fn reserve(
+        &mut self,
+        state: &mut State,
+        request: &mut SampleRequest,
+    ) -> Result<(), Stopped> {
+        let Some(spending) = &mut state.spending else { return Ok(()) };
+        let (step, now) = (state.used.steps + 1, (self.clock)());
+        let window = self.backend.info().context_window;
+        let reserved = spending.reserve(step, request, window, now, self.limits.time_max).await;
+        match reserved {
+            Ok(()) => Ok(()),
+            Err(NoRoom::Store(e)) => Err(e.into()),
+            Err(NoRoom::Limit(standing)) => {
+                let (limit, scope) = (standing.budget.limit, &standing.budget.scope);
+                tracing::info!("the budget of ${limit} for {scope} is spent");
+                Err(Stopped::Ended(Outcome::Incomplete(IncompleteReason::CostLimit)))
+            }
+            Err(NoRoom::NoPrice(why)) => {
+                let message = format!(
+                    "there is a budget, and nothing to measure it by: {why}; give the model a price"
+                );
+                let code = ErrorCode::ServerError;
+                Err(Stopped::Ended(Outcome::Failed(ResponseError { code, message })))
+            }
+        }
+    }
+
+    /// A sample ended before its time: what is known of its cost.
+    async fn cut(&mut self, state: &mut State) -> Result<(), Stopped> {
+        let Some(spending) = &mut state.spending else { return Ok(()) };
+        if let Some(line) = spending.cut((self.clock)()).await? {
+            self.journal.charge(line);
+        }
+        Ok(())
+    }
+
     /// The outer error ends the response, the inner one may be tried again; what was sampled until
     /// then stands in `started` and in the journal.
     async fn sample_once(
@@ -360,7 +416,8 @@ impl Run {
         state: &mut State,
         started: &mut Vec<u32>,
     ) -> Result<Result<(Sampled, Turn), ModelError>, Stopped> {
-        let (backend, request) = (self.backend.clone(), self.sample_request(state, started));
+        let (backend, mut request) = (self.backend.clone(), self.sample_request(state, started));
+        self.reserve(state, &mut request).await?;
         let opening = backend.sample(request);
         let mut opening = std::pin::pin!(opening);
         let stream = loop {
@@ -395,8 +452,15 @@ impl Run {
             let mut ended = None;
             for event in ready {
                 match event {
-                    Ok(SampleEvent::Started { .. }) => {}
+                    Ok(SampleEvent::Started { input_tokens, .. }) => {
+                        if let Some(spending) = &mut state.spending {
+                            spending.started(input_tokens);
+                        }
+                    }
                     Ok(SampleEvent::Chunk { ids: new, deltas, logprobs }) => {
+                        if let Some(spending) = &mut state.spending {
+                            spending.saw(new.len());
+                        }
                         ids.extend(new);
                         if self.request.logprobs {
                             state.logprobs.push(logprobs);
@@ -489,8 +553,16 @@ impl Run {
         sample: Sample,
         mut written: Written,
     ) -> Result<(Sampled, Turn), Stopped> {
+        let is_estimate = sample.usage_estimated;
         let sampled = Sampled::of(sample);
-        let turn = self.decide(&state.offer, &mut state.used, &sampled);
+        let mut turn = self.decide(&state.offer, &mut state.used, &sampled);
+        if let Some(spending) = &mut state.spending {
+            let line = spending.sampled(&sampled.usage, is_estimate, (self.clock)()).await?;
+            self.journal.charge(line);
+            if spending.capped && sampled.stop() == Stop::Length {
+                turn = Turn::Finished(Outcome::Incomplete(IncompleteReason::CostLimit));
+            }
+        }
         let format = &self.request.text.format;
         match &turn {
             Turn::Finished(Outcome::Completed) if format.is_json() => {
@@ -561,6 +633,7 @@ impl Run {
             cancel: cancel.clone(),
         };
         let mut ignore = |_: &str| {};
+        let began = Instant::now();
         let mut running = std::pin::pin!(tool.call(request, &mut ignore));
         let result = loop {
             tokio::select! {
@@ -603,6 +676,10 @@ impl Run {
         let result = CallResult { text: text.clone(), outputs: outputs(output), failed };
         state.writer.call_done(result, &mut written);
         written.records.push(Record::ToolDone { index, output: text.clone(), files });
+        if let Some(spending) = &state.spending {
+            let (step, took) = (state.used.steps, began.elapsed());
+            self.journal.charge(spending.tool(step, index, &call.name, took, (self.clock)()));
+        }
         let Written { events, records } = written;
         self.journal.append(events, json(&records), Durability::Power).await?;
         Ok(text)

@@ -353,6 +353,7 @@ fn finish_reason(response: &Response, calls: usize) -> &'static str {
             IncompleteReason::MaxOutputTokens
             | IncompleteReason::MaxSteps
             | IncompleteReason::TimeLimit
+            | IncompleteReason::CostLimit
             | IncompleteReason::Cancelled,
         ) => "length",
         None if calls > 0 => "tool_calls",

@@ -32,6 +32,8 @@ pub enum IncompleteReason {
     MaxSteps,
     /// Ozone's own: the loop's limit on time.
     TimeLimit,
+    /// Ozone's own: a budget is spent.
+    CostLimit,
     /// Ozone's own: the user stopped it.
     Cancelled,
 }

@@ -1,6 +1,7 @@
 //! The loop at its boundary: a script in, a journal out.
 
 mod answers;
+mod costs;
 mod functions;
 mod laws;
 mod loops;
