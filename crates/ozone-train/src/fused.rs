@@ -12,7 +12,7 @@ use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Tensor, TensorData};
 use std::sync::Arc;
 
-use crate::kernels::{self, AttentionShape, Turns};
+use crate::kernels::{self, AttentionShape, Precision, Turns};
 
 type Tracked = FloatTensor<Autodiff<Flex>>;
 
@@ -151,8 +151,34 @@ pub fn attention(q: Tensor<2>, k: Tensor<2>, v: Tensor<2>, shape: AttentionShape
     })
 }
 
+/// `x (N, I)` times the transpose of `weight (O, I)`.
+pub fn linear(x: Tensor<2>, weight: Tensor<2>, precision: Precision) -> Tensor<2> {
+    let [n, inputs] = x.dims();
+    let outputs = weight.dims()[0];
+    let (x, weight) = (tracked(x), tracked(weight));
+    let (held_x, held_weight) = (Host::of(&x), Host::of(&weight));
+    let y = kernels::linear(held_x.slice(), held_weight.slice(), inputs, precision);
+    let state = (held_x, held_weight, [n, inputs, outputs], precision);
+    register(
+        [&x, &weight],
+        tensor(y, [n, outputs]),
+        state,
+        |(x, weight, sizes, precision), grad| {
+            let [n, inputs, outputs] = sizes;
+            let (x, weight) =
+                kernels::linear_backward(x.slice(), weight.slice(), grad, inputs, precision);
+            [tensor(x, [n, inputs]), tensor(weight, [outputs, inputs])]
+        },
+    )
+}
+
 /// Summed cross-entropy `(1)` of `wanted` under the logits of `hidden (N, D)` and `embed (V, D)`.
-pub fn head_loss(hidden: Tensor<2>, embed: Tensor<2>, wanted: &[u32]) -> Tensor<1> {
+pub fn head_loss(
+    hidden: Tensor<2>,
+    embed: Tensor<2>,
+    wanted: &[u32],
+    precision: Precision,
+) -> Tensor<1> {
     let (hidden_shape, embed_shape) = (hidden.dims(), embed.dims());
     let (hidden, embed) = (tracked(hidden), tracked(embed));
     let (loss, grad_hidden, grad_embed) = kernels::head_loss(
@@ -160,6 +186,7 @@ pub fn head_loss(hidden: Tensor<2>, embed: Tensor<2>, wanted: &[u32]) -> Tensor<
         Host::of(&embed).slice(),
         wanted,
         hidden_shape[1],
+        precision,
     );
     let state = (Arc::new((grad_hidden, grad_embed)), hidden_shape, embed_shape);
     let loss = tensor(vec![loss as f32], [1]);

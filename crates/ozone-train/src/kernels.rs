@@ -13,6 +13,7 @@
 )]
 
 use pulp::Arch;
+use serde::{Deserialize, Serialize};
 
 /// Query rows of attention that are computed together. What lies in their future is not computed.
 const QUERY_ROWS: usize = 64;
@@ -23,11 +24,11 @@ const LANES: usize = 16;
 /// A strided matrix inside a slice.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
-    data: &'a [f32],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-    column_stride: usize,
+    pub(crate) data: &'a [f32],
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) row_stride: usize,
+    pub(crate) column_stride: usize,
 }
 
 impl<'a> View<'a> {
@@ -69,14 +70,57 @@ pub enum Write {
     Add,
 }
 
+/// How the factors of matrix products are rounded. Sums, weights and everything else have 32 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    F32,
+    /// bfloat16 where the processor has instructions for it, else as `F32`.
+    Bf16,
+}
+
+impl Precision {
+    /// The fastest that the processor has instructions for.
+    pub fn fastest() -> Self {
+        if has_bf16() { Self::Bf16 } else { Self::F32 }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_bf16() -> bool {
+    crate::bf16::is_supported()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn has_bf16() -> bool {
+    false
+}
+
 /// `target = scale * left * right`, or added to it.
+pub fn product(
+    precision: Precision,
+    target: Target<'_>,
+    write: Write,
+    left: View<'_>,
+    right: View<'_>,
+    scale: f32,
+) {
+    let (m, n) = (left.rows, right.columns);
+    assert_eq!(left.columns, right.rows, "inner sizes");
+    let room = target.data.len() - target.start;
+    assert!(target.row_stride >= n && (m - 1) * target.row_stride + n <= room);
+    #[cfg(target_arch = "x86_64")]
+    if precision == Precision::Bf16 && has_bf16() {
+        return crate::bf16::product(target, write, left, right, scale);
+    }
+    product_f32(target, write, left, right, scale);
+}
+
 #[expect(unsafe_code, reason = "the gemm crate takes pointers")]
-pub fn product(target: Target<'_>, write: Write, left: View<'_>, right: View<'_>, scale: f32) {
+fn product_f32(target: Target<'_>, write: Write, left: View<'_>, right: View<'_>, scale: f32) {
     let (m, n, k) = (left.rows, right.columns, left.columns);
-    assert_eq!(k, right.rows, "inner sizes");
     let place = &mut target.data[target.start..];
-    assert!(target.row_stride >= n && (m - 1) * target.row_stride + n <= place.len());
-    // SAFETY: `View::new` and the assertion above keep every index of the three matrices inside
+    // SAFETY: `View::new` and `product`'s assertion keep every index of the three matrices inside
     // its slice, and the target is borrowed mutably, so it overlaps neither of the others.
     unsafe {
         gemm::gemm(
@@ -305,7 +349,39 @@ pub fn swiglu_backward(gate: &[f32], up: &[f32], grad: &[f32]) -> (Vec<f32>, Vec
     (grad_gate, grad_up)
 }
 
-/// Sizes of attention: B rows of T positions, H query heads over K key heads of E numbers.
+/// `x (N, I)` times the transpose of `weight (O, I)`.
+pub fn linear(x: &[f32], weight: &[f32], inputs: usize, precision: Precision) -> Vec<f32> {
+    let (n, outputs) = (x.len() / inputs, weight.len() / inputs);
+    let mut y = vec![0.0; n * outputs];
+    let target = Target { data: &mut y, start: 0, row_stride: outputs };
+    let x = View::new(x, 0, n, inputs, inputs);
+    let weight = View::new(weight, 0, outputs, inputs, inputs);
+    product(precision, target, Write::Replace, x, weight.transposed(), 1.0);
+    y
+}
+
+/// Gradients of [`linear`] by `x` and by `weight`.
+pub fn linear_backward(
+    x: &[f32],
+    weight: &[f32],
+    grad: &[f32],
+    inputs: usize,
+    precision: Precision,
+) -> (Vec<f32>, Vec<f32>) {
+    let (n, outputs) = (x.len() / inputs, weight.len() / inputs);
+    let (mut grad_x, mut grad_weight) = (vec![0.0; x.len()], vec![0.0; weight.len()]);
+    let grad = View::new(grad, 0, n, outputs, outputs);
+    let x = View::new(x, 0, n, inputs, inputs);
+    let weight = View::new(weight, 0, outputs, inputs, inputs);
+    let target = Target { data: &mut grad_x, start: 0, row_stride: inputs };
+    product(precision, target, Write::Replace, grad, weight, 1.0);
+    let target = Target { data: &mut grad_weight, start: 0, row_stride: inputs };
+    product(precision, target, Write::Replace, grad.transposed(), x, 1.0);
+    (grad_x, grad_weight)
+}
+
+/// Sizes of attention: B rows of T positions, H query heads over K key heads of E numbers; and how
+/// it is computed.
 #[derive(Clone, Copy, Debug)]
 pub struct AttentionShape {
     pub b: usize,
@@ -313,6 +389,7 @@ pub struct AttentionShape {
     pub h: usize,
     pub k: usize,
     pub e: usize,
+    pub precision: Precision,
 }
 
 impl AttentionShape {
@@ -374,7 +451,7 @@ pub fn attention(q: &[f32], k: &[f32], v: &[f32], shape: AttentionShape) -> (Vec
         let queries = shape.head(q, b, head, h, (from, to));
         let keys = shape.head(k, b, key_head, key_heads, (0, to));
         let target = Target { data: &mut weights, start, row_stride: t };
-        product(target, Write::Replace, queries, keys.transposed(), shape.scale());
+        product(shape.precision, target, Write::Replace, queries, keys.transposed(), shape.scale());
         let block = &mut weights[start..start + (to - from) * t];
         Arch::new().dispatch(
             #[inline(always)]
@@ -388,7 +465,14 @@ pub fn attention(q: &[f32], k: &[f32], v: &[f32], shape: AttentionShape) -> (Vec
         );
         let values = shape.head(v, b, key_head, key_heads, (0, to));
         let target = shape.head_mut(&mut out, b, head, h, from);
-        product(target, Write::Replace, View::new(&weights, start, to - from, to, t), values, 1.0);
+        product(
+            shape.precision,
+            target,
+            Write::Replace,
+            View::new(&weights, start, to - from, to, t),
+            values,
+            1.0,
+        );
     }
     (out, weights)
 }
@@ -435,10 +519,10 @@ pub fn attention_backward(
         let used = View::new(weights, start, rows, to, t);
         let grads = shape.head(grad, b, head, h, (from, to));
         let target = shape.head_mut(&mut grad_v, b, key_head, key_heads, 0);
-        product(target, Write::Add, used.transposed(), grads, 1.0);
+        product(shape.precision, target, Write::Add, used.transposed(), grads, 1.0);
         let values = shape.head(v, b, key_head, key_heads, (0, to));
         let target = Target { data: &mut scores, start: 0, row_stride: t };
-        product(target, Write::Replace, grads, values.transposed(), 1.0);
+        product(shape.precision, target, Write::Replace, grads, values.transposed(), 1.0);
         Arch::new().dispatch(
             #[inline(always)]
             || {
@@ -455,10 +539,10 @@ pub fn attention_backward(
         let scores = View::new(&scores, 0, rows, to, t);
         let keys = shape.head(k, b, key_head, key_heads, (0, to));
         let target = shape.head_mut(&mut grad_q, b, head, h, from);
-        product(target, Write::Replace, scores, keys, shape.scale());
+        product(shape.precision, target, Write::Replace, scores, keys, shape.scale());
         let queries = shape.head(q, b, head, h, (from, to));
         let target = shape.head_mut(&mut grad_k, b, key_head, key_heads, 0);
-        product(target, Write::Add, scores.transposed(), queries, shape.scale());
+        product(shape.precision, target, Write::Add, scores.transposed(), queries, shape.scale());
     }
     (grad_q, grad_k, grad_v)
 }
@@ -472,6 +556,7 @@ pub fn head_loss(
     embed: &[f32],
     wanted: &[u32],
     d: usize,
+    precision: Precision,
 ) -> (f64, Vec<f32>, Vec<f32>) {
     let v = embed.len() / d;
     let (mut grad_hidden, mut grad_embed) = (vec![0.0; hidden.len()], vec![0.0; embed.len()]);
@@ -482,7 +567,7 @@ pub fn head_loss(
         let start = part * LOGIT_ROWS * d;
         let hidden = View::new(hidden, start, wanted.len(), d, d);
         let target = Target { data: &mut logits, start: 0, row_stride: v };
-        product(target, Write::Replace, hidden, embed.transposed(), 1.0);
+        product(precision, target, Write::Replace, hidden, embed.transposed(), 1.0);
         Arch::new().dispatch(
             #[inline(always)]
             || {
@@ -496,9 +581,59 @@ pub fn head_loss(
         );
         let errors = View::new(&logits, 0, wanted.len(), v, v);
         let target = Target { data: &mut grad_hidden, start, row_stride: d };
-        product(target, Write::Replace, errors, embed, 1.0);
+        product(precision, target, Write::Replace, errors, embed, 1.0);
         let target = Target { data: &mut grad_embed, start: 0, row_stride: d };
-        product(target, Write::Add, errors.transposed(), hidden, 1.0);
+        product(precision, target, Write::Add, errors.transposed(), hidden, 1.0);
     }
     (loss, grad_hidden, grad_embed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Multiples of 1/8 below 16 are bfloat16 numbers, and their products' sums are exact in `f32`.
+    fn numbers(count: usize, seed: usize) -> Vec<f32> {
+        (0..count).map(|i| ((i * 37 + seed * 11 + i * i % 13) % 127) as f32 / 8.0 - 8.0).collect()
+    }
+
+    /// A view of `rows` by `columns`, stored row by row or column by column, with a gap in between.
+    fn view(data: &[f32], rows: usize, columns: usize, turned: bool) -> View<'_> {
+        match turned {
+            false => View::new(data, 3, rows, columns, columns + 5),
+            true => View::new(data, 3, columns, rows, rows + 5).transposed(),
+        }
+    }
+
+    #[test]
+    fn products_of_every_shape_and_layout_are_right_and_stay_inside_the_target() {
+        for (m, n, k) in [(1, 1, 1), (12, 32, 2), (13, 33, 257), (25, 31, 255), (64, 70, 600)] {
+            for turned in 0..4 {
+                let (left, right) = (numbers(60_000, 1), numbers(60_000, 2));
+                let left = view(&left, m, k, turned & 1 > 0);
+                let right = view(&right, k, n, turned & 2 > 0);
+                let at = |view: View<'_>, i: usize, j: usize| {
+                    f64::from(view.data[i * view.row_stride + j * view.column_stride])
+                };
+                for write in [Write::Replace, Write::Add] {
+                    let stride = n + 3;
+                    let mut data = vec![2.0; m * stride + 20];
+                    let target = Target { data: &mut data, start: 7, row_stride: stride };
+                    product(Precision::Bf16, target, write, left, right, 0.5);
+                    for (place, &found) in data.iter().enumerate() {
+                        let (i, j) =
+                            (place.wrapping_sub(7) / stride, place.wrapping_sub(7) % stride);
+                        let expected = if i < m && j < n {
+                            let sum: f64 = (0..k).map(|x| at(left, i, x) * at(right, x, j)).sum();
+                            sum * 0.5 + if write == Write::Add { 2.0 } else { 0.0 }
+                        } else {
+                            2.0
+                        };
+                        let apart = (f64::from(found) - expected).abs();
+                        assert!(apart <= 1e-5 * expected.abs().max(1.0), "{m} {n} {k} at {i}, {j}");
+                    }
+                }
+            }
+        }
+    }
 }

@@ -6,6 +6,8 @@
 //! folder; it can be killed at any moment and goes on from its last checkpoint with the same
 //! batches in the same order.
 
+#[cfg(target_arch = "x86_64")]
+mod bf16;
 pub mod checkpoint;
 mod error;
 mod example;
@@ -20,3 +22,4 @@ pub mod tokenizer;
 
 pub use error::TrainError;
 pub use example::{Example, ExampleSource, Segment, TokenizedExample};
+pub use kernels::Precision;

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
 use crate::fused;
-use crate::kernels::{AttentionShape, Turns};
+use crate::kernels::{AttentionShape, Precision, Turns};
 
 /// The shape, in `config.json`'s words.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -245,7 +245,7 @@ pub enum Pass {
     /// With gradients, composed likewise: any device, and the yardstick for the fused pass.
     Composed,
     /// With gradients, by this crate's kernels: burn's CPU backend.
-    Fused,
+    Fused(Precision),
 }
 
 struct Layer {
@@ -325,20 +325,20 @@ impl<'a> Network<'a> {
             let normed = self.hidden_norm(x.clone(), &layer.input_layernorm);
             x = x + self.attention(layer, normed, batch, &positions);
             let normed = self.hidden_norm(x.clone(), &layer.post_attention_layernorm);
-            let gate = project(normed.clone(), &layer.gate_proj);
-            let up = project(normed, &layer.up_proj);
+            let gate = self.project(normed.clone(), &layer.gate_proj);
+            let up = self.project(normed, &layer.up_proj);
             let mixed = match self.pass {
-                Pass::Fused => fused::swiglu(gate, up),
+                Pass::Fused(_) => fused::swiglu(gate, up),
                 Pass::Forward | Pass::Composed => activation::silu(gate) * up,
             };
-            x = x + project(mixed, &layer.down_proj);
+            x = x + self.project(mixed, &layer.down_proj);
         }
         self.hidden_norm(x, &self.norm)
     }
 
     fn hidden_norm(&self, x: Tensor<2>, weight: &Tensor<1>) -> Tensor<2> {
         match self.pass {
-            Pass::Fused => fused::rms_norm(x, weight.clone(), self.config.rms_norm_eps),
+            Pass::Fused(_) => fused::rms_norm(x, weight.clone(), self.config.rms_norm_eps),
             Pass::Forward | Pass::Composed => self.rms_norm(x, weight),
         }
     }
@@ -352,20 +352,20 @@ impl<'a> Network<'a> {
             self.config.head_dim,
         );
         let g = h / k;
-        if self.pass == Pass::Fused {
+        if let Pass::Fused(precision) = self.pass {
             let eps = self.config.rms_norm_eps;
-            let query = project(x.clone(), &layer.q_proj);
+            let query = self.project(x.clone(), &layer.q_proj);
             let query = fused::turned_heads(query, layer.q_norm.clone(), eps, &at.turns);
-            let key = project(x.clone(), &layer.k_proj);
+            let key = self.project(x.clone(), &layer.k_proj);
             let key = fused::turned_heads(key, layer.k_norm.clone(), eps, &at.turns);
-            let value = project(x, &layer.v_proj);
-            let shape = AttentionShape { b, t, h, k, e };
-            return project(fused::attention(query, key, value, shape), &layer.o_proj);
+            let value = self.project(x, &layer.v_proj);
+            let shape = AttentionShape { b, t, h, k, e, precision };
+            return self.project(fused::attention(query, key, value, shape), &layer.o_proj);
         }
         let heads = |x: Tensor<2>, n: usize| x.reshape([b, t, n, e]);
-        let query = self.rms_norm(heads(project(x.clone(), &layer.q_proj), h), &layer.q_norm);
-        let key = self.rms_norm(heads(project(x.clone(), &layer.k_proj), k), &layer.k_norm);
-        let value = heads(project(x, &layer.v_proj), k);
+        let query = self.rms_norm(heads(self.project(x.clone(), &layer.q_proj), h), &layer.q_norm);
+        let key = self.rms_norm(heads(self.project(x.clone(), &layer.k_proj), k), &layer.k_norm);
+        let value = heads(self.project(x, &layer.v_proj), k);
         // (B, T, H, E) -> (B, H, T, E) -> (B, K, G*T, E)
         let query = self.turn(query.swap_dims(1, 2), at).reshape([b, k, g * t, e]);
         let key = self.turn(key.swap_dims(1, 2), at);
@@ -375,7 +375,7 @@ impl<'a> Network<'a> {
         let weights = activation::softmax(scores.mask_fill(future, -1e9), 3);
         let mixed = weights.reshape([b, k, g * t, t]).matmul(value.swap_dims(1, 2));
         let mixed = mixed.reshape([b, h, t, e]).swap_dims(1, 2).reshape([b * t, h * e]);
-        project(mixed, &layer.o_proj)
+        self.project(mixed, &layer.o_proj)
     }
 
     /// Rotary positions on `(B, N, T, E)`: each pair `(i, i + E/2)` turned by its position.
@@ -394,7 +394,15 @@ impl<'a> Network<'a> {
     }
 
     fn head(&self, hidden: Tensor<2>) -> Tensor<2> {
-        project(hidden, &self.embed_tokens)
+        self.project(hidden, &self.embed_tokens)
+    }
+
+    /// `x (N, in)` times the transpose of `weight (out, in)`.
+    fn project(&self, x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
+        match self.pass {
+            Pass::Fused(precision) => fused::linear(x, weight.clone(), precision),
+            Pass::Forward | Pass::Composed => x.matmul(weight.clone().transpose()),
+        }
     }
 
     /// Summed cross-entropy `(1)` of the batch's targets.
@@ -402,9 +410,9 @@ impl<'a> Network<'a> {
         let at = indices(batch.targets.iter().map(|&(position, _)| position), device);
         let hidden = self.hidden(batch, device).select(0, at);
         let wanted = batch.targets.iter().map(|&(_, token)| token);
-        if self.pass == Pass::Fused {
+        if let Pass::Fused(precision) = self.pass {
             let wanted: Vec<u32> = wanted.collect();
-            return fused::head_loss(hidden, self.embed_tokens.clone(), &wanted);
+            return fused::head_loss(hidden, self.embed_tokens.clone(), &wanted, precision);
         }
         let wanted = indices(wanted, device);
         let logits = self.head(hidden);
@@ -468,11 +476,6 @@ impl<'a> Network<'a> {
             })
             .collect()
     }
-}
-
-/// `x (N, in)` times the transpose of `weight (out, in)`.
-fn project(x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
-    x.matmul(weight.clone().transpose())
 }
 
 fn indices(values: impl Iterator<Item = u32>, device: &Device) -> Tensor<1, Int> {

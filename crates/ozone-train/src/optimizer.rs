@@ -5,9 +5,9 @@
 //! parameters are slices on the host, so that a checkpoint is a plain copy of them, and the
 //! matrices are shared out over the worker threads.
 
-use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use crate::kernels::{Precision, Target, View, Write, product};
 use crate::model::{Parameter, Weights};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -88,7 +88,8 @@ impl Optimizer {
         Self { config, memories, steps: 0 }
     }
 
-    /// One step at `lr_share` (0 to 1) of the peak learning rates. Returns the gradients' norm
+    /// One step at `lr_share` (0 to 1) of the peak learning rates, matrix products in `precision`
+    /// (Muon's authors use bfloat16). Returns the gradients' norm
     /// before clipping.
     pub fn step(
         &mut self,
@@ -96,11 +97,12 @@ impl Optimizer {
         gradients: &[Vec<f32>],
         lr_share: f32,
         threads: usize,
+        precision: Precision,
     ) -> f32 {
         self.steps += 1;
         let norm = gradients.iter().map(|gradient| square_sum(gradient)).sum::<f64>().sqrt() as f32;
         let clip = if norm > self.config.clip_norm { self.config.clip_norm / norm } else { 1.0 };
-        let update = Update { config: &self.config, steps: self.steps, lr_share, clip };
+        let update = Update { config: &self.config, steps: self.steps, lr_share, clip, precision };
         let mut jobs: Vec<_> =
             weights.parameters.iter_mut().zip(&mut self.memories).zip(gradients).collect();
         jobs.sort_by_key(|((parameter, _), _)| std::cmp::Reverse(update.cost(parameter)));
@@ -128,6 +130,7 @@ struct Update<'a> {
     steps: u64,
     lr_share: f32,
     clip: f32,
+    precision: Precision,
 }
 
 impl Update<'_> {
@@ -162,7 +165,7 @@ impl Update<'_> {
             })
             .collect();
         let (rows, columns) = (parameter.shape[0], parameter.shape[1]);
-        let update = orthogonalize(nesterov, rows, columns);
+        let update = orthogonalize(nesterov, rows, columns, self.precision);
         let lr = self.config.muon_lr * self.lr_share;
         let keep = 1.0 - lr * self.config.weight_decay;
         let scale = lr * (rows as f32 / columns as f32).max(1.0).sqrt();
@@ -196,19 +199,35 @@ impl Update<'_> {
 /// The nearest matrix with all singular values near 1, of `matrix (rows, columns)`.
 ///
 /// Five steps of Newton-Schulz with Jordan's coefficients; singular values end in 0.7 to 1.2.
-fn orthogonalize(matrix: Vec<f32>, rows: usize, columns: usize) -> Vec<f32> {
-    let norm = square_sum(&matrix).sqrt().max(1e-12);
-    let device = Device::flex();
-    let x = Tensor::<2>::from_data(TensorData::new(matrix, [rows, columns]), &device) / norm;
-    let tall = rows > columns;
-    let mut x = if tall { x.transpose() } else { x };
+fn orthogonalize(
+    mut matrix: Vec<f32>,
+    rows: usize,
+    columns: usize,
+    precision: Precision,
+) -> Vec<f32> {
+    let norm = square_sum(&matrix).sqrt().max(1e-12) as f32;
+    matrix.iter_mut().for_each(|x| *x /= norm);
+    let short = rows.min(columns);
+    let mut gram = vec![0.0; short * short];
     for _ in 0..5 {
-        let gram = x.clone().matmul(x.clone().transpose());
-        let both = gram.clone() * -4.775 + gram.clone().matmul(gram) * 2.0315;
-        x = x.clone() * 3.4445 + both.matmul(x);
+        let x = View::new(&matrix, 0, rows, columns, columns);
+        let (left, right) = if rows > columns { (x.transposed(), x) } else { (x, x.transposed()) };
+        let target = Target { data: &mut gram, start: 0, row_stride: short };
+        product(precision, target, Write::Replace, left, right, 1.0);
+        // both = -4.775 gram + 2.0315 gram^2
+        let mut both: Vec<f32> = gram.iter().map(|g| g * -4.775).collect();
+        let square = View::new(&gram, 0, short, short, short);
+        let target = Target { data: &mut both, start: 0, row_stride: short };
+        product(precision, target, Write::Add, square, square, 2.0315);
+        // x = 3.4445 x + both x; `both` is symmetric, so a tall x is multiplied from the right.
+        let mut next: Vec<f32> = matrix.iter().map(|x| x * 3.4445).collect();
+        let both = View::new(&both, 0, short, short, short);
+        let (left, right) = if rows > columns { (x, both) } else { (both, x) };
+        let target = Target { data: &mut next, start: 0, row_stride: columns };
+        product(precision, target, Write::Add, left, right, 1.0);
+        matrix = next;
     }
-    let x = if tall { x.transpose() } else { x };
-    x.into_data().try_into_vec().expect("the device computes in f32")
+    matrix
 }
 
 fn square_sum(values: &[f32]) -> f64 {

@@ -19,6 +19,7 @@ use crate::TrainError;
 use crate::checkpoint::{self, Checkpoint, Progress};
 use crate::example::{ExampleSource, TokenizedExample};
 use crate::export::{self, GgufType, ModelCard};
+use crate::kernels::Precision;
 use crate::model::{Batch, ModelConfig, Pass, Weights};
 use crate::optimizer::{Optimizer, OptimizerConfig};
 use crate::tokenizer::{END_OF_TEXT, Tokenizer};
@@ -41,6 +42,7 @@ pub struct SftConfig {
     pub tokenizer_examples: u64,
     /// Threads, each with its own rows of a step.
     pub workers: usize,
+    pub precision: Precision,
     pub checkpoint_every: Duration,
     pub log_every_steps: u64,
     pub held_out_every_tokens: u64,
@@ -61,6 +63,7 @@ impl Default for SftConfig {
             window_examples: 1536,
             tokenizer_examples: 20_000,
             workers: 2,
+            precision: Precision::fastest(),
             checkpoint_every: Duration::from_secs(180),
             log_every_steps: 20,
             held_out_every_tokens: 500_000,
@@ -311,9 +314,11 @@ impl<'a> Run<'a> {
     fn take_step(&mut self, step: &StepBatch) -> Result<f32, TrainError> {
         let scale = 1.0 / step.targets as f32;
         let weights = &self.state.weights;
-        let mut parts =
-            each(&step.parts, |part| weights.loss_and_gradients(part, scale, Pass::Fused))
-                .into_iter();
+        let (workers, precision) = (self.config.workers, self.config.precision);
+        let mut parts = each(&step.parts, |part| {
+            weights.loss_and_gradients(part, scale, Pass::Fused(precision))
+        })
+        .into_iter();
         let (mut loss, mut gradients) = parts.next().expect("a step has at least one part");
         for (other_loss, other) in parts {
             loss += other_loss;
@@ -322,14 +327,12 @@ impl<'a> Run<'a> {
             }
         }
         let loss = loss / step.targets as f64;
-        let progress = &mut self.state.progress;
+        let Checkpoint { optimizer, weights, progress, .. } = &mut self.state;
         if !loss.is_finite() {
             return Err(TrainError::Diverged { step: progress.step });
         }
         let lr_share = self.config.lr_share(progress.tokens);
-        let workers = self.config.workers;
-        let norm =
-            self.state.optimizer.step(&mut self.state.weights, &gradients, lr_share, workers);
+        let norm = optimizer.step(weights, &gradients, lr_share, workers, precision);
         progress.loss_smoothed =
             Some(progress.loss_smoothed.map_or(loss, |smooth| smooth + 0.02 * (loss - smooth)));
         progress.step += 1;
