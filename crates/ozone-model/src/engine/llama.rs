@@ -278,6 +278,37 @@ pub(super) enum DecodeFailure {
     Fatal(i32),
 }
 
+/// Threads that stay between two steps. Without it llama.cpp starts new ones for each step, which
+/// costs a small model a noticeable share of it and puts them on cores where readers are at work.
+struct Pool(NonNull<sys::ggml_threadpool>);
+
+impl Pool {
+    /// How long an idle thread polls before it sleeps: some 5 ms. The gap between two steps is far
+    /// shorter, and Python, which runs when the steps end, wants the core.
+    const POLL: u32 = 1;
+
+    /// `None` where the system gives no threads; llama.cpp then looks for itself.
+    fn new(threads: u32) -> Option<Pool> {
+        if threads < 2 {
+            return None;
+        }
+        // SAFETY: the parameters are the library's own, and it copies them.
+        let ptr = unsafe {
+            let mut params = sys::ggml_threadpool_params_default(threads as i32);
+            params.poll = Pool::POLL;
+            sys::ggml_threadpool_new(&raw mut params)
+        };
+        NonNull::new(ptr).map(Pool)
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // SAFETY: made in `new`, freed once, and the context that used it is gone.
+        unsafe { sys::ggml_threadpool_free(self.0.as_ptr()) }
+    }
+}
+
 /// A context: the KV cache and the buffers of one engine thread.
 pub(super) struct Context {
     ptr: NonNull<sys::llama_context>,
@@ -286,6 +317,7 @@ pub(super) struct Context {
     batch: sys::llama_batch,
     batch_tokens: usize,
     // Dropped after the context, which refers to them.
+    pool: Option<Pool>,
     _abort: Arc<AtomicBool>,
     _model: Arc<Model>,
 }
@@ -344,6 +376,7 @@ impl Context {
             cells,
             batch,
             batch_tokens: params.batch_tokens as usize,
+            pool: Pool::new(params.threads),
             _abort: abort,
             _model: Arc::clone(model),
         })
@@ -356,8 +389,18 @@ impl Context {
 
     /// Threads for the next steps, whatever their size.
     pub fn set_threads(&mut self, threads: u32) {
-        // SAFETY: plain assignment within the context.
-        unsafe { sys::llama_set_n_threads(self.ptr.as_ptr(), threads as i32, threads as i32) }
+        let ptr = self.ptr.as_ptr();
+        // SAFETY: plain assignments within the context; the pool lives as long as the context. A
+        // step with one thread leaves the pool alone, or each would wake threads it doesn't use.
+        unsafe {
+            sys::llama_set_n_threads(ptr, threads as i32, threads as i32);
+            match &self.pool {
+                Some(pool) if threads > 1 => {
+                    sys::llama_attach_threadpool(ptr, pool.0.as_ptr(), pool.0.as_ptr());
+                }
+                _ => sys::llama_detach_threadpool(ptr),
+            }
+        }
     }
 
     pub fn clear_batch(&mut self) {
