@@ -58,7 +58,7 @@ impl Threads {
     /// Notes how long such a step took with `threads` threads.
     pub fn record(&mut self, rows: usize, threads: u32, took: Duration) {
         let Some(adapted) = &mut self.adapted else { return };
-        adapted.crowd.look();
+        adapted.crowd.look(threads);
         // A step with one thread because of a crowd says nothing about idle cores.
         if let Some(governor) = adapted.governor(rows)
             && governor.threads() == threads
@@ -101,14 +101,16 @@ impl Crowd {
         self.others > self.room
     }
 
-    /// Looks at the run queue. Called right after a step, when the readers of its predecessor have
-    /// done their work and those of this one have none yet.
-    fn look(&mut self) {
+    /// Looks at the run queue. Called right after a step of `threads` threads, when the readers of
+    /// its predecessor have done their work and those of this one have none yet. The step's own
+    /// threads still poll for the next one.
+    fn look(&mut self, threads: u32) {
         if self.looked.elapsed() < Crowd::LOOK_EVERY {
             return;
         }
         self.looked = Instant::now();
         if let Some(others) = others_running() {
+            let others = (others - threads.saturating_sub(1) as f32).max(0.0);
             self.others += Crowd::WEIGHT * (others.min(self.room + 4.0) - self.others);
         }
     }
