@@ -3,7 +3,8 @@
 //! A reply states each value asked for in bold (`**…**`). The bold values, in their order, are
 //! compared with the expected ones: numbers by value (`1,234.50` is `1234.5`; a unit behind the
 //! number does not count), words without regard to case. A right number inside a wrong set of
-//! values is wrong.
+//! values is wrong. Where a question asks only for what follows from a value, that value may be
+//! stated before it, and must then be right too.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,9 @@ use serde::{Deserialize, Serialize};
 pub enum Answer {
     /// Values in the order in which the question asks for them.
     Values(Vec<Value>),
+    /// `values`, with or without the value `on_the_way` before them: for "is 48 times 69 prime?"
+    /// the reply may state 3312.
+    Following { on_the_way: Value, values: Vec<Value> },
     /// The reply must decline: it names no value, and says so in the words of [`DECLINES`].
     Declined,
     /// Small talk: the reply must hold one of these words (any case).
@@ -51,9 +55,13 @@ pub fn text(t: impl Into<String>) -> Value {
 pub fn grade(answer: &Answer, reply: &str) -> bool {
     let bold = bold(reply);
     match answer {
-        Answer::Values(values) => {
-            values.len() == bold.len() && values.iter().zip(&bold).all(|(v, b)| equal(v, b))
-        }
+        Answer::Values(values) => all_equal(values, &bold),
+        Answer::Following { on_the_way, values } => match bold.split_first() {
+            Some((first, rest)) if rest.len() == values.len() => {
+                equal(on_the_way, first) && all_equal(values, rest)
+            }
+            _ => all_equal(values, &bold),
+        },
         Answer::Declined => {
             let reply = reply.to_lowercase().replace('’', "'");
             bold.is_empty() && DECLINES.iter().any(|d| reply.contains(d))
@@ -70,6 +78,10 @@ pub fn bold(reply: &str) -> Vec<&str> {
     let pieces: Vec<&str> = reply.split("**").collect();
     let pairs = pieces.len().saturating_sub(1) / 2;
     (0..pairs).map(|i| pieces[2 * i + 1].trim()).collect()
+}
+
+fn all_equal(expected: &[Value], given: &[&str]) -> bool {
+    expected.len() == given.len() && expected.iter().zip(given).all(|(e, g)| equal(e, g))
 }
 
 fn equal(expected: &Value, given: &str) -> bool {
@@ -130,4 +142,27 @@ fn words(text: &str) -> String {
     let text = text.to_lowercase().replace(['[', ']', '"', '\'', '`', '“', '”'], "");
     let text = text.trim().trim_end_matches('.').replace(',', ", ");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_on_the_way_may_be_stated_and_must_be_right() {
+        let answer = Answer::Following { on_the_way: number(3312), values: vec![text("no")] };
+        assert!(grade(&answer, "**No**, it is not prime."));
+        assert!(grade(&answer, "48 times 69 is **3312**. **No**, 3312 is not prime."));
+        for wrong in [
+            "**Yes**",
+            "It is **3311**. **No**.",
+            "It is **3312**. **Yes**.",
+            "**3312**",
+            "**No**, **3312**",
+            "**No**. **3312**. **No**.",
+            "no",
+        ] {
+            assert!(!grade(&answer, wrong), "{wrong}");
+        }
+    }
 }

@@ -23,6 +23,7 @@ const LANES: usize = 16;
 /// A vector's worth of pairs, on a cache line of its own.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
+#[expect(dead_code, reason = "read as vectors, through pointers")]
 struct Lanes([u32; LANES]);
 
 #[derive(Default)]

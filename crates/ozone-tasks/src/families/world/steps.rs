@@ -908,9 +908,7 @@ fn joined(n: Number, mut asked: Asked, slots: Slots, both: bool, rng: &mut Rng) 
     let value = n.value;
     let mut steps = n.steps(&asked.goal);
     steps.push(Step::new(asked.think, asked.code, asked.output));
-    let mut values = asked.values;
-    let reply = if both {
-        values.insert(0, number(value));
+    let (answer, reply) = if both {
         let first = either(
             rng,
             [
@@ -923,20 +921,16 @@ fn joined(n: Number, mut asked: Asked, slots: Slots, both: bool, rng: &mut Rng) 
         } else {
             first
         };
-        format!("{first} {}", asked.reply)
+        let mut values = asked.values;
+        values.insert(0, number(value));
+        (Answer::Values(values), format!("{first} {}", asked.reply))
     } else {
-        asked.reply
+        let answer = Answer::Following { on_the_way: number(value), values: asked.values };
+        (answer, asked.reply)
     };
     let mut all = slots;
     all.append(&mut asked.slots);
-    Draw {
-        slots: all,
-        answer: Answer::Values(values),
-        steps,
-        think: String::new(),
-        reply,
-        offer: Offer::Python,
-    }
+    Draw { slots: all, answer, steps, think: String::new(), reply, offer: Offer::Python }
 }
 
 /// Days between `{a}` and `{b}` and one question about them.
