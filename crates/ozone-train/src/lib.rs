@@ -14,7 +14,7 @@ mod example;
 pub mod export;
 mod fused;
 mod kernels;
-mod memory;
+pub mod memory;
 pub mod model;
 pub mod optimizer;
 pub mod sft;
