@@ -28,6 +28,11 @@ impl Amount {
         self.0 == 0
     }
 
+    /// As a whole number of 10⁻²⁴.
+    pub fn units(self) -> i128 {
+        self.0
+    }
+
     /// Rounded half to even to `decimals`, as an invoice does.
     pub fn rounded(self, decimals: usize) -> Amount {
         let step = 10i128.pow(DECIMALS.saturating_sub(decimals) as u32);

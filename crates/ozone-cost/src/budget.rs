@@ -46,6 +46,17 @@ impl std::fmt::Display for Over {
     }
 }
 
+impl Over {
+    /// When what was spent until `at` counts no more, where that is one instant.
+    pub fn renewed(self, at: i64) -> Option<i64> {
+        match self {
+            Over::Day => Some(Period::Day.end(at)),
+            Over::Month => Some(Period::Month.end(at)),
+            Over::Rolling(_) | Over::Ever => None,
+        }
+    }
+}
+
 /// A limit on what one scope may spend.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budget {
@@ -74,6 +85,39 @@ impl Budget {
     }
 }
 
+/// For people: `$5 a day for the key `ann``.
+impl std::fmt::Display for Budget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "${}", self.limit)?;
+        match self.over {
+            Over::Day => f.write_str(" a day")?,
+            Over::Month => f.write_str(" a month")?,
+            Over::Rolling(seconds) => write!(f, " in {}", crate::rule::window(seconds))?,
+            Over::Ever => {}
+        }
+        let parts = self.scope.split(' ').map(|part| match part.split_once(':') {
+            Some(("response", _)) => "one request".to_owned(),
+            Some((what, name)) => {
+                format!("the {what} `{}`", name.replace("%20", " ").replace("%25", "%"))
+            }
+            None => "everything".to_owned(),
+        });
+        write!(f, " for {}", parts.collect::<Vec<_>>().join(" and "))
+    }
+}
+
+/// A share of a budget that was reached: said once in the budget's time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    pub budget: Budget,
+    pub percent: u8,
+    /// From where on was counted.
+    pub since: i64,
+    /// Settled until then.
+    pub spent: Amount,
+    pub at: i64,
+}
+
 /// Where a budget stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Standing {
@@ -85,6 +129,11 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// What was not spent, whatever of it is reserved; never less than nothing.
+    pub fn unspent(&self) -> Amount {
+        (self.budget.limit - self.spent).max(Amount::ZERO)
+    }
+
     /// What may still be reserved; never less than nothing.
     pub fn left(&self) -> Amount {
         let left = self.budget.limit - self.spent - self.reserved;

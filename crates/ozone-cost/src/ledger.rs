@@ -4,6 +4,7 @@
 //! and not a second one. What a response cost is the sum of its lines and of its children's: pro
 //! samples, monitor calls and compaction are responses with a parent.
 
+use ozone_types::Cost;
 use serde::{Deserialize, Serialize};
 
 use crate::{Amount, Facts, PriceBook, Priced, RowRef};
@@ -127,15 +128,26 @@ pub struct Total {
 impl Total {
     pub fn of<'a>(lines: impl IntoIterator<Item = &'a LedgerLine>) -> Total {
         let mut total = Total::default();
-        for line in lines {
-            total.lines += 1;
-            total.estimates += u64::from(line.estimate);
-            match line.amount {
-                Some(amount) => total.known = total.known + amount,
-                None => total.unknown += 1,
-            }
-        }
+        lines.into_iter().for_each(|line| total.add(line));
         total
+    }
+
+    pub fn add(&mut self, line: &LedgerLine) {
+        self.lines += 1;
+        self.estimates += u64::from(line.estimate);
+        match line.amount {
+            Some(amount) => self.known = self.known + amount,
+            None => self.unknown += 1,
+        }
+    }
+
+    /// As a response's usage says it.
+    pub fn cost(&self) -> Cost {
+        Cost {
+            amount: self.amount().map(Amount::units),
+            is_estimate: self.estimates > 0,
+            unknown_calls: self.unknown,
+        }
     }
 
     /// `None` when a line has no amount.

@@ -17,13 +17,14 @@ mod normalise;
 mod pricing;
 mod report;
 mod row;
+mod rule;
 mod time;
 pub mod usage;
 mod worst;
 
 pub use amount::{Amount, BadPrice, Price};
 pub use book::{BookError, FileKind, PriceBook};
-pub use budget::{Budget, Over, Reservation, Reserved, Standing};
+pub use budget::{Alert, Budget, Over, Reservation, Reserved, Standing};
 pub use compare::{Compared, Comparison, compare};
 pub use facts::{
     Facts, Meter, TIER_BATCH, TIER_DEFAULT, TIER_FLEX, TIER_PRIORITY, Tokens, ToolUse,
@@ -34,5 +35,6 @@ pub use normalise::{anthropic, gemini, openai, response};
 pub use pricing::{Line, Priced, RowRef, Unknown};
 pub use report::{By, Group, Report};
 pub use row::{File, Free, MachineRow, PriceRow, RateRow, Rates, Tier, ToolRow, Window};
+pub use rule::{BadRule, BudgetRule, Per};
 pub use time::{DAY, Hours, Period, civil_date, parse_instant, show_instant};
 pub use worst::WorstCase;

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use ozone_cost::{Amount, Budget, LedgerLine, LedgerQuery, Reservation, Reserved, Standing};
+use ozone_cost::{Alert, Amount, Budget, LedgerLine, LedgerQuery, Reservation, Reserved, Standing};
 use rusqlite::types::Value;
 use rusqlite::{
     Connection, OptionalExtension, Transaction, TransactionBehavior, params, params_from_iter,
@@ -32,13 +32,33 @@ pub trait Ledger: Send + Sync + 'static {
     /// Takes room in all of the reservation's budgets, or in none.
     async fn reserve(&self, reservation: &Reservation) -> Result<Reserved, StoreError>;
 
-    /// The call is over and cost this. It counts in full, also when the lease had lapsed.
-    async fn settle(&self, of: &Reservation, cost: Amount, at: i64) -> Result<(), StoreError>;
+    /// The call is over and cost this. It counts in full, also when the lease had lapsed. Gives the
+    /// alerts that this made due; they are kept.
+    async fn settle(
+        &self,
+        of: &Reservation,
+        cost: Amount,
+        at: i64,
+    ) -> Result<Vec<Alert>, StoreError>;
 
     /// The call was not made.
     async fn release(&self, id: &str) -> Result<(), StoreError>;
 
     async fn standing(&self, budget: &Budget, at: i64) -> Result<Standing, StoreError>;
+
+    /// Counts what was spent before there was this budget. What it counts already is left alone.
+    async fn adopt(&self, budget: &Budget, spent: Vec<Spent>) -> Result<(), StoreError>;
+
+    /// The newest `limit` alerts, newest first.
+    async fn alerts(&self, limit: usize) -> Result<Vec<Alert>, StoreError>;
+}
+
+/// A call that was settled: the id of its reservation, what it cost, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spent {
+    pub id: String,
+    pub amount: Amount,
+    pub at: i64,
 }
 
 /// Added to every database; older programs leave it alone.
@@ -65,8 +85,20 @@ create table if not exists spending (
     lease_until integer,
     primary key (scope, id)
 ) without rowid;
-create index if not exists spending_by_time on spending (scope, at);
+create index if not exists spending_in_time on spending (scope, at, lease_until, nano_usd);
+create index if not exists spending_held on spending (scope, lease_until, nano_usd)
+    where lease_until is not null;
 create index if not exists spending_by_id on spending (id);
+create table if not exists alerts (
+    scope text not null,
+    counted text not null,
+    percent integer not null,
+    since integer not null,
+    at integer not null,
+    body text not null,
+    primary key (scope, counted, percent, since)
+) without rowid;
+create index if not exists alerts_by_time on alerts (at);
 ";
 
 /// Within the journal's transaction.
@@ -119,11 +151,14 @@ fn select(connection: &Connection, query: &LedgerQuery) -> Result<Vec<LedgerLine
     rows.map(|body| Ok(serde_json::from_str(&body?)?)).collect()
 }
 
+/// A call that still runs will end now or later: it counts whenever it began.
 fn standing(connection: &Connection, budget: &Budget, at: i64) -> Result<Standing, Failure> {
     let mut statement = connection.prepare_cached(
-        "select coalesce(sum(case when lease_until is null then nano_usd end), 0),
-                coalesce(sum(case when lease_until > ?3 then nano_usd end), 0)
-         from spending where scope = ?1 and at >= ?2",
+        "select
+            (select coalesce(sum(nano_usd), 0) from spending
+             where scope = ?1 and at >= ?2 and lease_until is null),
+            (select coalesce(sum(nano_usd), 0) from spending
+             where scope = ?1 and lease_until > ?3)",
     )?;
     let since = budget.over.since(at);
     let (spent, reserved) = statement
@@ -181,6 +216,53 @@ fn reserve(connection: &mut Connection, asked: &Reservation) -> Result<Reserved,
     Ok(Reserved::Granted)
 }
 
+fn settle(
+    connection: &mut Connection,
+    of: &Reservation,
+    cost: Amount,
+    at: i64,
+) -> Result<Vec<Alert>, Failure> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let watched: Vec<&Budget> = of.budgets.iter().filter(|b| !b.alerts.is_empty()).collect();
+    let mut before = vec![];
+    for budget in &watched {
+        before.push(standing(&tx, budget, at)?.spent);
+    }
+    for budget in &of.budgets {
+        tx.execute(
+            "insert or replace into spending values (?1, ?2, ?3, ?4, null)",
+            params![budget.scope, of.id, at, cost.nano_rounded_up()],
+        )?;
+    }
+    let mut due = vec![];
+    for (budget, before) in watched.into_iter().zip(before) {
+        for alert in alerts_of(budget, before, standing(&tx, budget, at)?.spent, at) {
+            let is_new = tx.execute(
+                "insert or ignore into alerts values (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![
+                    budget.scope,
+                    serde_json::to_string(&budget.over)?,
+                    alert.percent,
+                    alert.since,
+                    at,
+                    serde_json::to_string(&alert)?
+                ],
+            )?;
+            if is_new == 1 {
+                due.push(alert);
+            }
+        }
+    }
+    tx.commit()?;
+    Ok(due)
+}
+
+fn alerts_of(budget: &Budget, before: Amount, after: Amount, at: i64) -> Vec<Alert> {
+    let since = budget.over.since(at);
+    let alert = |percent| Alert { budget: budget.clone(), percent, since, spent: after, at };
+    budget.alerts(before, after).into_iter().map(alert).collect()
+}
+
 #[async_trait]
 impl Ledger for SqliteStore {
     async fn charge(&self, lines: Vec<LedgerLine>) -> Result<(), StoreError> {
@@ -202,19 +284,14 @@ impl Ledger for SqliteStore {
         self.with(move |connection| reserve(connection, &asked)).await
     }
 
-    async fn settle(&self, of: &Reservation, cost: Amount, at: i64) -> Result<(), StoreError> {
+    async fn settle(
+        &self,
+        of: &Reservation,
+        cost: Amount,
+        at: i64,
+    ) -> Result<Vec<Alert>, StoreError> {
         let of = of.clone();
-        self.with(move |connection| {
-            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            for budget in &of.budgets {
-                tx.execute(
-                    "insert or replace into spending values (?1, ?2, ?3, ?4, null)",
-                    params![budget.scope, of.id, at, cost.nano_rounded_up()],
-                )?;
-            }
-            Ok(tx.commit()?)
-        })
-        .await
+        self.with(move |connection| settle(connection, &of, cost, at)).await
     }
 
     async fn release(&self, id: &str) -> Result<(), StoreError> {
@@ -231,6 +308,33 @@ impl Ledger for SqliteStore {
         let budget = budget.clone();
         self.with(move |connection| standing(connection, &budget, at)).await
     }
+
+    async fn adopt(&self, budget: &Budget, spent: Vec<Spent>) -> Result<(), StoreError> {
+        let scope = budget.scope.clone();
+        self.with(move |connection| {
+            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            for Spent { id, amount, at } in &spent {
+                tx.execute(
+                    "insert or ignore into spending values (?1, ?2, ?3, ?4, null)",
+                    params![scope, id, at, amount.nano_rounded_up()],
+                )?;
+            }
+            Ok(tx.commit()?)
+        })
+        .await
+    }
+
+    async fn alerts(&self, limit: usize) -> Result<Vec<Alert>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.with(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "select body from alerts order by at desc, scope, percent desc limit ?1",
+            )?;
+            let rows = statement.query_map([limit], |row| row.get::<_, String>(0))?;
+            rows.map(|body| Ok(serde_json::from_str(&body?)?)).collect()
+        })
+        .await
+    }
 }
 
 /// The same in memory.
@@ -238,10 +342,12 @@ impl Ledger for SqliteStore {
 pub(crate) struct Books {
     lines: BTreeMap<(String, String), LedgerLine>,
     /// By scope and id.
-    spending: BTreeMap<(String, String), Spent>,
+    spending: BTreeMap<(String, String), Entry>,
+    /// By what is said once: scope, time, percent, and since when.
+    alerts: BTreeMap<(String, String, u8, i64), Alert>,
 }
 
-struct Spent {
+struct Entry {
     at: i64,
     nano_usd: i64,
     lease_until: Option<i64>,
@@ -257,12 +363,12 @@ impl Books {
 
     fn standing(&self, budget: &Budget, at: i64) -> Standing {
         let since = budget.over.since(at);
-        let counted =
-            self.spending.iter().filter(|((scope, _), s)| *scope == budget.scope && s.at >= since);
+        let counted = self.spending.iter().filter(|((scope, _), _)| *scope == budget.scope);
         let (mut spent, mut reserved) = (0i64, 0i64);
         for (_, entry) in counted {
             match entry.lease_until {
-                None => spent = spent.saturating_add(entry.nano_usd),
+                None if entry.at >= since => spent = spent.saturating_add(entry.nano_usd),
+                None => {}
                 Some(until) if until > at => reserved = reserved.saturating_add(entry.nano_usd),
                 Some(_) => {}
             }
@@ -273,14 +379,13 @@ impl Books {
     fn reserve(&mut self, asked: &Reservation) -> Reserved {
         let key = |budget: &Budget| (budget.scope.clone(), asked.id.clone());
         for budget in &asked.budgets {
-            let is_settled = |s: &Spent| s.lease_until.is_none();
+            let is_settled = |s: &Entry| s.lease_until.is_none();
             if self.spending.get(&key(budget)).is_some_and(is_settled) {
                 continue;
             }
             let mut standing = self.standing(budget, asked.at);
             let own = self.spending.get(&key(budget));
-            let since = budget.over.since(asked.at);
-            let counts = |s: &&Spent| s.lease_until > Some(asked.at) && s.at >= since;
+            let counts = |s: &&Entry| s.lease_until > Some(asked.at);
             if let Some(own) = own.filter(counts) {
                 standing.reserved = standing.reserved - Amount::from_nano(own.nano_usd);
             }
@@ -289,13 +394,13 @@ impl Books {
             }
         }
         for budget in &asked.budgets {
-            let entry = self.spending.entry(key(budget)).or_insert(Spent {
+            let entry = self.spending.entry(key(budget)).or_insert(Entry {
                 at: asked.at,
                 nano_usd: 0,
                 lease_until: Some(asked.lease_until),
             });
             if entry.lease_until.is_some() {
-                *entry = Spent {
+                *entry = Entry {
                     at: asked.at,
                     nano_usd: asked.amount.nano_rounded_up(),
                     lease_until: Some(asked.lease_until),
@@ -325,13 +430,30 @@ impl Ledger for MemoryStore {
         Ok(self.books().reserve(reservation))
     }
 
-    async fn settle(&self, of: &Reservation, cost: Amount, at: i64) -> Result<(), StoreError> {
+    async fn settle(
+        &self,
+        of: &Reservation,
+        cost: Amount,
+        at: i64,
+    ) -> Result<Vec<Alert>, StoreError> {
         let mut books = self.books();
+        let before: Vec<_> = of.budgets.iter().map(|b| books.standing(b, at).spent).collect();
         for budget in &of.budgets {
-            let spent = Spent { at, nano_usd: cost.nano_rounded_up(), lease_until: None };
+            let spent = Entry { at, nano_usd: cost.nano_rounded_up(), lease_until: None };
             books.spending.insert((budget.scope.clone(), of.id.clone()), spent);
         }
-        Ok(())
+        let mut due = vec![];
+        for (budget, before) in of.budgets.iter().zip(before) {
+            let after = books.standing(budget, at).spent;
+            for alert in alerts_of(budget, before, after, at) {
+                let (scope, over) = (budget.scope.clone(), budget.over.to_string());
+                let key = (scope, over, alert.percent, alert.since);
+                if let std::collections::btree_map::Entry::Vacant(new) = books.alerts.entry(key) {
+                    due.push(new.insert(alert).clone());
+                }
+            }
+        }
+        Ok(due)
     }
 
     async fn release(&self, id: &str) -> Result<(), StoreError> {
@@ -341,5 +463,25 @@ impl Ledger for MemoryStore {
 
     async fn standing(&self, budget: &Budget, at: i64) -> Result<Standing, StoreError> {
         Ok(self.books().standing(budget, at))
+    }
+
+    async fn adopt(&self, budget: &Budget, spent: Vec<Spent>) -> Result<(), StoreError> {
+        let mut books = self.books();
+        for Spent { id, amount, at } in spent {
+            let entry = Entry { at, nano_usd: amount.nano_rounded_up(), lease_until: None };
+            books.spending.entry((budget.scope.clone(), id)).or_insert(entry);
+        }
+        Ok(())
+    }
+
+    async fn alerts(&self, limit: usize) -> Result<Vec<Alert>, StoreError> {
+        let books = self.books();
+        let mut alerts: Vec<Alert> = books.alerts.values().cloned().collect();
+        alerts.sort_by(|a, b| {
+            let key = |x: &Alert| (-x.at, x.budget.scope.clone(), std::cmp::Reverse(x.percent));
+            key(a).cmp(&key(b))
+        });
+        alerts.truncate(limit);
+        Ok(alerts)
     }
 }

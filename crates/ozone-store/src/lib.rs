@@ -16,7 +16,7 @@ use ozone_types::{Event, ResponseId, ResponseStatus};
 use serde::{Deserialize, Serialize};
 
 pub use journal::{Journal, Lines, Reader};
-pub use ledger::Ledger;
+pub use ledger::{Ledger, Spent};
 pub use library::{Change, Document, Library, Order, Page, Unfinished};
 pub use memory::MemoryStore;
 pub use sqlite::SqliteStore;

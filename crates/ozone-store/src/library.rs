@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use ozone_types::{Event, ResponseId};
 use serde_json::Value;
 
-use crate::{Owner, Store, StoreError, Stored};
+use crate::{Ledger, Owner, Store, StoreError, Stored};
 
 /// A JSON document of one tenant. `(kind, tenant, id)` names it.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,9 +74,9 @@ pub struct Unfinished {
     pub owner: Option<Owner>,
 }
 
-/// The store of a server. The contract of [`Store`] holds; `apply` is all or nothing.
+/// The store of a server. The contracts of [`Store`] and [`Ledger`] hold; `apply` is all or nothing.
 #[async_trait]
-pub trait Library: Store {
+pub trait Library: Store + Ledger {
     async fn apply(&self, changes: Vec<Change>) -> Result<(), StoreError>;
 
     async fn document(

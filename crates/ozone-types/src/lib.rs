@@ -21,4 +21,4 @@ pub use response::{
     ConversationRef, Effort, IncompleteDetails, IncompleteReason, Reasoning, Response,
     ResponseStatus, Summary, ToolChoice, ToolMode, Truncation,
 };
-pub use usage::{InputDetails, OutputDetails, Usage};
+pub use usage::{Cost, InputDetails, OutputDetails, Usage};

@@ -11,6 +11,84 @@ pub struct Usage {
     pub output_tokens: u64,
     pub output_tokens_details: OutputDetails,
     pub total_tokens: u64,
+    /// What a whole response cost: in its last event, where somebody counts.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
+}
+
+/// Dollars as a whole number of this part of them.
+const DECIMALS: usize = 24;
+
+/// What a response cost. `cost` is a number of dollars, where OpenRouter's clients look for it;
+/// `cost_details` says it exactly. What is not known is `null`, and never 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "WireCost", try_from = "WireCost")]
+pub struct Cost {
+    /// In 10⁻²⁴ dollars; `None` where the price of a call is unknown.
+    pub amount: Option<i128>,
+    /// Some of it rests on counts that are not the provider's own.
+    pub is_estimate: bool,
+    /// Calls without a price.
+    pub unknown_calls: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireCost {
+    cost: Option<f64>,
+    cost_details: CostDetails,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CostDetails {
+    amount: Option<String>,
+    currency: String,
+    is_estimate: bool,
+    unknown_calls: u64,
+}
+
+impl From<Cost> for WireCost {
+    fn from(cost: Cost) -> WireCost {
+        let amount = cost.amount.map(decimal);
+        WireCost {
+            cost: amount.as_ref().and_then(|amount| amount.parse().ok()),
+            cost_details: CostDetails {
+                amount,
+                currency: "usd".into(),
+                is_estimate: cost.is_estimate,
+                unknown_calls: cost.unknown_calls,
+            },
+        }
+    }
+}
+
+impl TryFrom<WireCost> for Cost {
+    type Error = String;
+
+    fn try_from(wire: WireCost) -> Result<Cost, String> {
+        let CostDetails { amount, is_estimate, unknown_calls, .. } = wire.cost_details;
+        let read = |text: String| units(&text).ok_or_else(|| format!("`{text}` is no amount"));
+        Ok(Cost { amount: amount.map(read).transpose()?, is_estimate, unknown_calls })
+    }
+}
+
+/// With all its decimals and no more.
+fn decimal(units: i128) -> String {
+    let (sign, magnitude) = (if units < 0 { "-" } else { "" }, units.unsigned_abs());
+    let one = 10u128.pow(DECIMALS as u32);
+    let fraction = format!("{:0DECIMALS$}", magnitude % one);
+    match fraction.trim_end_matches('0') {
+        "" => format!("{sign}{}", magnitude / one),
+        digits => format!("{sign}{}.{digits}", magnitude / one),
+    }
+}
+
+fn units(text: &str) -> Option<i128> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let plain = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+    if fraction.len() > DECIMALS || !plain(fraction) || !plain(whole.trim_start_matches('-')) {
+        return None;
+    }
+    format!("{whole}{fraction:0<DECIMALS$}").parse().ok()
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,11 +116,12 @@ impl Usage {
             output_tokens: output,
             output_tokens_details: OutputDetails { reasoning_tokens: reasoning.min(output) },
             total_tokens: input + output,
+            cost: None,
         }
     }
 }
 
-/// A response that samples several times has used the sum.
+/// A response that samples several times has used the sum. Its cost is the ledger's to say.
 impl AddAssign for Usage {
     fn add_assign(&mut self, other: Usage) {
         self.input_tokens += other.input_tokens;

@@ -7,6 +7,7 @@ mod examples;
 mod laws;
 mod litellm;
 mod reports;
+mod rules;
 mod support;
 mod times;
 mod usage_pages;

@@ -6,7 +6,7 @@ use ozone_cost::{
     Amount, Budget, Facts, Kind, LedgerLine, LedgerQuery, Meter, Over, Payer, PriceBook,
     Reservation, Reserved, Tokens, Total,
 };
-use ozone_store::{Append, Durability, Journal, Ledger, MemoryStore, SqliteStore, Store};
+use ozone_store::{Append, Durability, Journal, Ledger, MemoryStore, Spent, SqliteStore, Store};
 use proptest::prelude::*;
 
 use crate::{created, new, numbered};
@@ -23,6 +23,9 @@ on_both! {
     no_budget_is_touched_when_one_refuses
     windows_move_with_the_clock
     what_is_settled_late_still_counts
+    a_call_that_runs_over_midnight_counts_on_both_days
+    an_alert_is_given_once_and_kept
+    what_was_spent_before_a_budget_is_adopted_once
 }
 
 fn usd(text: &str) -> Amount {
@@ -216,6 +219,54 @@ async fn what_is_settled_late_still_counts<S: Store + Ledger>(store: Arc<S>) {
     let standing = store.standing(&budget, TODAY + 101).await.unwrap();
     assert_eq!((standing.spent, standing.reserved), (usd("0.8"), usd("0.8")));
     assert_eq!(standing.left(), Amount::ZERO);
+}
+
+async fn a_call_that_runs_over_midnight_counts_on_both_days<S: Store + Ledger>(store: Arc<S>) {
+    let budget = Budget::new("key:a", usd("1"), Over::Day);
+    let budgets = std::slice::from_ref(&budget);
+    let late = asks("late", budgets, "0.8", TODAY - 1);
+    assert!(is_granted(&store.reserve(&late).await.unwrap()));
+    assert!(!is_granted(&store.reserve(&asks("early", budgets, "0.8", TODAY)).await.unwrap()));
+    store.settle(&late, usd("0.5"), TODAY + 1).await.unwrap();
+    assert_eq!(store.standing(&budget, TODAY + 1).await.unwrap().spent, usd("0.5"));
+}
+
+async fn an_alert_is_given_once_and_kept<S: Store + Ledger>(store: Arc<S>) {
+    let day = Budget { alerts: vec![50, 100], ..Budget::new("key:a", usd("1"), Over::Day) };
+    let month = Budget { alerts: vec![10], ..Budget::new("key:a", usd("9"), Over::Month) };
+    let budgets = [day, month];
+    let spend = async |id: &str, amount: &str, at: i64| -> Vec<String> {
+        let due = store.settle(&asks(id, &budgets, amount, at), usd(amount), at).await.unwrap();
+        due.iter().map(|a| format!("{} % of {} at ${}", a.percent, a.budget, a.spent)).collect()
+    };
+    assert!(spend("1", "0.4", TODAY).await.is_empty());
+    assert_eq!(spend("2", "0.2", TODAY + 1).await, ["50 % of $1 a day for the key `a` at $0.6"]);
+    // A step that is run again after a crash says nothing again.
+    assert!(spend("2", "0.2", TODAY + 2).await.is_empty());
+    assert_eq!(
+        spend("3", "0.4", TODAY + 3).await,
+        ["100 % of $1 a day for the key `a` at $1", "10 % of $9 a month for the key `a` at $1"]
+    );
+    // A new day may alert anew.
+    assert_eq!(spend("4", "0.5", TODAY + 86_400).await.len(), 1);
+    let kept = store.alerts(10).await.unwrap();
+    let percents: Vec<u8> = kept.iter().map(|alert| alert.percent).collect();
+    assert_eq!(percents, [50, 100, 10, 50]);
+    assert_eq!((kept[0].at, kept[0].since), (TODAY + 86_400, TODAY + 86_400));
+    assert_eq!(store.alerts(1).await.unwrap().len(), 1);
+}
+
+async fn what_was_spent_before_a_budget_is_adopted_once<S: Store + Ledger>(store: Arc<S>) {
+    let budget = Budget::new("all", usd("1"), Over::Day);
+    let budgets = std::slice::from_ref(&budget);
+    store.settle(&asks("1", budgets, "0.3", TODAY), usd("0.3"), TODAY).await.unwrap();
+    let spent = |id: &str, amount: &str, at| Spent { id: id.into(), amount: usd(amount), at };
+    for _ in 0..2 {
+        let before = vec![spent("0", "0.2", TODAY), spent("1", "0.9", TODAY)];
+        store.adopt(&budget, before).await.unwrap();
+    }
+    store.adopt(&budget, vec![spent("old", "5", TODAY - 1)]).await.unwrap();
+    assert_eq!(store.standing(&budget, TODAY).await.unwrap().spent, usd("0.5"));
 }
 
 /// 64 calls at once, each with its own worst case and cost: what was granted never exceeds the

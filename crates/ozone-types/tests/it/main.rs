@@ -2,8 +2,8 @@
 
 use ozone_types::item::Known;
 use ozone_types::{
-    Content, Event, EventKind, Fold, FoldError, Item, ItemId, ItemStatus, Phase, ResponseId, Role,
-    Text, Usage,
+    Content, Cost, Event, EventKind, Fold, FoldError, Item, ItemId, ItemStatus, Phase, ResponseId,
+    Role, Text, Usage,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -204,6 +204,37 @@ fn ids_are_minted_in_order_and_parsed_strictly() {
     for bad in ["", "resp_", "msg_1", "resp_../../etc", "resp_a b"] {
         assert!(bad.parse::<ResponseId>().is_err(), "{bad}");
     }
+}
+
+/// What a response cost is exact on the wire and comes back as it was; unknown is null and not 0.
+#[test]
+fn a_cost_goes_over_the_wire_exactly() {
+    let cost = |amount| Cost { amount, is_estimate: true, unknown_calls: 0 };
+    for (units, text, number) in [
+        (31 * 10i128.pow(21), "0.031", 0.031),
+        (0, "0", 0.0),
+        (12 * 10i128.pow(24) + 1, "12.000000000000000000000001", 12.0),
+    ] {
+        let usage = Usage { cost: Some(cost(Some(units))), ..Usage::of_sample(3, 1, 2, 0) };
+        let wire = serde_json::to_value(usage).unwrap();
+        assert_eq!(wire["cost"], json!(number));
+        let details = json!({
+            "amount": text, "currency": "usd", "is_estimate": true, "unknown_calls": 0,
+        });
+        assert_eq!(wire["cost_details"], details);
+        assert_eq!(serde_json::from_value::<Usage>(wire).unwrap(), usage);
+    }
+    let unknown = Cost { amount: None, is_estimate: false, unknown_calls: 2 };
+    let usage = Usage { cost: Some(unknown), ..Usage::default() };
+    let wire = serde_json::to_value(usage).unwrap();
+    assert!(wire["cost"].is_null() && wire["cost_details"]["amount"].is_null());
+    assert_eq!(serde_json::from_value::<Usage>(wire).unwrap(), usage);
+    let uncounted = serde_json::to_value(Usage::default()).unwrap();
+    assert!(uncounted.get("cost").is_none() && uncounted.get("cost_details").is_none());
+    // Somebody else's `cost` is none of ours.
+    let mut other = uncounted;
+    other["cost"] = json!(0.5);
+    assert_eq!(serde_json::from_value::<Usage>(other).unwrap(), Usage::default());
 }
 
 #[test]
