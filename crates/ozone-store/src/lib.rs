@@ -8,6 +8,7 @@ mod journal;
 mod ledger;
 mod library;
 mod memory;
+pub mod passages;
 mod sqlite;
 
 use async_trait::async_trait;

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use ozone_types::{Event, ResponseId};
 use serde_json::Value;
 
+use crate::passages::{Hit, Passage, Piece, Search, Source};
 use crate::{Ledger, Owner, Store, StoreError, Stored};
 
 /// A JSON document of one tenant. `(kind, tenant, id)` names it.
@@ -45,6 +46,18 @@ pub enum Change {
     },
     DeleteBytes {
         id: String,
+    },
+    /// Adds passages of a file from number `from` on. They are found once it is published.
+    PutPassages {
+        source: Source,
+        from: u64,
+        passages: Vec<Passage>,
+    },
+    PublishPassages(Source),
+    /// Those of a file, or all of a shelf.
+    DeletePassages {
+        shelf: String,
+        file: Option<String>,
     },
 }
 
@@ -97,6 +110,17 @@ pub trait Library: Store + Ledger {
     async fn all_documents(&self, kind: &str) -> Result<Vec<Document>, StoreError>;
 
     async fn bytes(&self, id: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// The published passages that fit best, best first.
+    async fn search(&self, search: Search) -> Result<Vec<Hit>, StoreError>;
+
+    /// The passages of a file from number `from` on, published or not.
+    async fn passages(
+        &self,
+        source: &Source,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Piece>, StoreError>;
 
     /// The newest event of a response.
     async fn last_event(&self, id: &ResponseId) -> Result<Option<Event>, StoreError>;

@@ -5,8 +5,10 @@ use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use ozone_types::{Event, ResponseId};
+use rusqlite::Connection;
 
 use crate::ledger::Books;
+use crate::passages::{self, Hit, Piece, Search, Source};
 use crate::{
     Append, Change, Document, Durability, IsAlive, Library, Order, Owner, Page, Store, StoreError,
     Stored, Unfinished,
@@ -17,6 +19,8 @@ pub struct MemoryStore {
     rows: Mutex<BTreeMap<ResponseId, Row>>,
     shelf: Mutex<Shelf>,
     books: Mutex<Books>,
+    /// The index of passages is SQLite here, too: made when the first one comes.
+    index: Mutex<Option<Connection>>,
 }
 
 /// Documents in the order in which they were added, and the bytes of files.
@@ -48,7 +52,34 @@ impl Shelf {
             Change::DeleteBytes { id } => {
                 self.bytes.remove(&id);
             }
+            Change::PutPassages { .. }
+            | Change::PublishPassages(_)
+            | Change::DeletePassages { .. } => {}
         }
+    }
+}
+
+fn is_indexed(change: &Change) -> bool {
+    matches!(
+        change,
+        Change::PutPassages { .. } | Change::PublishPassages(_) | Change::DeletePassages { .. }
+    )
+}
+
+fn index(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
+    match change {
+        Change::PutPassages { source, from, passages } => {
+            passages::sql::put(connection, source, *from, passages)
+        }
+        Change::PublishPassages(source) => passages::sql::publish(connection, source),
+        Change::DeletePassages { shelf, file } => {
+            passages::sql::delete(connection, shelf, file.as_deref())
+        }
+        Change::Put(_)
+        | Change::Delete { .. }
+        | Change::DeleteChildren { .. }
+        | Change::PutBytes { .. }
+        | Change::DeleteBytes { .. } => Ok(()),
     }
 }
 
@@ -75,6 +106,25 @@ impl MemoryStore {
 
     pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
         self.books.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    fn index<T>(
+        &self,
+        f: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let mut place = self.index.lock().unwrap_or_else(|e| e.into_inner());
+        let run = || {
+            let connection = match place.take() {
+                Some(connection) => connection,
+                None => {
+                    let connection = Connection::open_in_memory()?;
+                    connection.execute_batch(passages::sql::SCHEMA)?;
+                    connection
+                }
+            };
+            f(place.insert(connection))
+        };
+        run().map_err(|e| StoreError::Internal(Box::new(e)))
     }
 
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
@@ -159,6 +209,13 @@ impl Store for MemoryStore {
 impl Library for MemoryStore {
     async fn apply(&self, changes: Vec<Change>) -> Result<(), StoreError> {
         let mut shelf = self.shelf();
+        if changes.iter().any(is_indexed) {
+            self.index(|connection| {
+                let tx = connection.transaction()?;
+                changes.iter().try_for_each(|change| index(&tx, change))?;
+                tx.commit()
+            })?;
+        }
         changes.into_iter().for_each(|change| shelf.change(change));
         Ok(())
     }
@@ -198,6 +255,19 @@ impl Library for MemoryStore {
 
     async fn bytes(&self, id: &str) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.shelf().bytes.get(id).cloned())
+    }
+
+    async fn search(&self, search: Search) -> Result<Vec<Hit>, StoreError> {
+        self.index(|connection| passages::sql::search(connection, &search))
+    }
+
+    async fn passages(
+        &self,
+        source: &Source,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Piece>, StoreError> {
+        self.index(|connection| passages::sql::pieces(connection, source, from, limit))
     }
 
     async fn last_event(&self, id: &ResponseId) -> Result<Option<Event>, StoreError> {

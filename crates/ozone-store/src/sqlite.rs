@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use ozone_types::{Event, ResponseId, ResponseStatus};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
 
+use crate::passages::{self, Hit, Piece, Search, Source};
 use crate::{
     Append, Change, Document, Durability, IsAlive, Library, Order, Owner, Page, Store, StoreError,
     Stored, Unfinished,
@@ -69,6 +70,8 @@ const SCHEMA_VERSION: i64 = 2;
 #[derive(Clone)]
 pub struct SqliteStore {
     connection: Arc<Mutex<Connection>>,
+    /// Searches read by a connection of their own, so that a long one holds up no journal.
+    searching: Arc<Mutex<Option<Connection>>>,
     path: PathBuf,
 }
 
@@ -89,6 +92,7 @@ impl SqliteStore {
             }
             if version <= SCHEMA_VERSION {
                 connection.execute_batch(crate::ledger::SCHEMA)?;
+                connection.execute_batch(passages::sql::SCHEMA)?;
             }
             Ok((connection, version))
         };
@@ -97,8 +101,8 @@ impl SqliteStore {
             let cause = format!("it was made by a newer Ozone (schema {version})");
             return Err(StoreError::Unwritable { place: place(), cause });
         }
-        let store =
-            SqliteStore { connection: Arc::new(Mutex::new(connection)), path: path.to_owned() };
+        let connection = Arc::new(Mutex::new(connection));
+        let store = SqliteStore { connection, searching: Arc::default(), path: path.to_owned() };
         let reserve = store.reserve();
         if !reserve.exists() && std::fs::write(&reserve, vec![0; RESERVE_BYTES]).is_err() {
             // A disk that has no room for it now will be reported by the first append.
@@ -129,6 +133,31 @@ impl SqliteStore {
                 }
                 error
             })
+        });
+        done.await.map_err(|e| StoreError::Internal(Box::new(e)))?
+    }
+
+    /// Runs `f`, which only reads and may take long, on a thread that may block.
+    async fn searching<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = self.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let mut place = store.searching.lock().unwrap_or_else(|e| e.into_inner());
+            let read = || -> rusqlite::Result<T> {
+                let connection = match place.take() {
+                    Some(connection) => connection,
+                    None => {
+                        let connection = Connection::open(&store.path)?;
+                        connection.busy_timeout(BUSY_TIMEOUT)?;
+                        connection.pragma_update(None, "query_only", true)?;
+                        connection
+                    }
+                };
+                f(place.insert(connection))
+            };
+            read().map_err(|e| classify(e, &store.path))
         });
         done.await.map_err(|e| StoreError::Internal(Box::new(e)))?
     }
@@ -396,6 +425,13 @@ fn change(tx: &rusqlite::Transaction<'_>, change: Change) -> Result<(), Failure>
         Change::DeleteBytes { id } => {
             tx.prepare_cached("delete from bytes where id = ?1")?.execute(params![id])?
         }
+        Change::PutPassages { source, from, passages } => {
+            return Ok(passages::sql::put(tx, &source, from, &passages)?);
+        }
+        Change::PublishPassages(source) => return Ok(passages::sql::publish(tx, &source)?),
+        Change::DeletePassages { shelf, file } => {
+            return Ok(passages::sql::delete(tx, &shelf, file.as_deref())?);
+        }
     };
     Ok(())
 }
@@ -478,6 +514,21 @@ impl Library for SqliteStore {
             Ok(connection.query_row(sql, [id], |row| row.get(0)).optional()?)
         })
         .await
+    }
+
+    async fn search(&self, search: Search) -> Result<Vec<Hit>, StoreError> {
+        self.searching(move |connection| passages::sql::search(connection, &search)).await
+    }
+
+    async fn passages(
+        &self,
+        source: &Source,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Piece>, StoreError> {
+        let source = source.clone();
+        self.searching(move |connection| passages::sql::pieces(connection, &source, from, limit))
+            .await
     }
 
     async fn last_event(&self, id: &ResponseId) -> Result<Option<Event>, StoreError> {

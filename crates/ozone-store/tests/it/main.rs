@@ -26,6 +26,7 @@ macro_rules! on_both {
 
 // Behind the macro, which it uses too.
 mod ledger;
+mod passages;
 
 on_both! {
     what_was_appended_is_read_in_order

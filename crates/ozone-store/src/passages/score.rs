@@ -1,0 +1,56 @@
+//! How well a passage fits a query.
+
+/// BM25's saturation and length parameters for passages, as Anserini has them (MS MARCO).
+const K1: f64 = 0.9;
+const B: f64 = 0.4;
+
+/// A term of a query, as a vector store knows it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Wanted {
+    pub term: String,
+    /// How much it tells: its inverse document frequency.
+    pub information: f64,
+}
+
+impl Wanted {
+    /// `passages` of all hold it. A term that none holds tells as much as the rarest.
+    pub fn new(term: String, passages: u64, all: u64) -> Self {
+        let df = passages.clamp(1, all.max(1)) as f64;
+        let information = (1.0 + (all as f64 - df + 0.5).max(0.0) / (df + 0.5)).ln();
+        Wanted { term, information }
+    }
+}
+
+/// BM25 of a passage over the most that any passage could have: 0 to 1, dimensionless.
+///
+/// `length` and `length_mean` are in terms.
+/// Source: Robertson and Zaragoza, The Probabilistic Relevance Framework (2009), eq. 3.15.
+pub(crate) fn words(wanted: &[Wanted], terms: &[String], length_mean: f64) -> f64 {
+    let length = terms.len() as f64 / length_mean.max(1.0);
+    let saturation = K1 * (1.0 - B + B * length);
+    let (mut found, mut all) = (0.0, 0.0);
+    for Wanted { term, information } in wanted {
+        let count = terms.iter().filter(|t| *t == term).count() as f64;
+        found += information * count / (count + saturation);
+        all += information;
+    }
+    if all > 0.0 { found / all } else { 0.0 }
+}
+
+/// The cosine of two vectors of length 1, where it is not negative.
+pub(crate) fn angle(a: &[f32], b: &[f32]) -> f64 {
+    if a.len() != b.len() {
+        // Of another model: says nothing.
+        return 0.0;
+    }
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>().clamp(0.0, 1.0)
+}
+
+/// The vector at length 1. One without a direction stays as it is.
+pub(crate) fn normalised(mut vector: Vec<f32>) -> Vec<f32> {
+    let length = vector.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+    if length.is_finite() && length > 0.0 {
+        vector.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
+    }
+    vector
+}
