@@ -15,6 +15,8 @@ use crate::tools::{ClientTool, OfferedTools};
 pub(crate) struct Offer {
     /// Those that run here.
     pub built_in: Vec<ToolSpec>,
+    /// Those of them, by name, whose calls somebody has to agree to first.
+    pub asks: Vec<String>,
     pub client: Vec<ClientTool>,
     pub calls: Calls,
 }
@@ -23,6 +25,8 @@ impl Offer {
     pub fn of(choice: &ToolChoice, tools: &OfferedTools, built_in: &[Box<dyn Tool>]) -> Offer {
         let choice = Choice::of(choice);
         let offered = |tool: &Named<'_>| choice.offers(tool);
+        let asks = built_in.iter().filter(|t| t.needs_approval()).map(|t| t.spec().name.clone());
+        let asks = asks.collect();
         let built_in: Vec<ToolSpec> = built_in
             .iter()
             .filter(|t| offered(&Named::BuiltIn { name: &t.spec().name, shown: &t.shown() }))
@@ -37,7 +41,7 @@ impl Offer {
             (ToolMode::Required, [], [only]) => Calls::Named(only.spec.name.clone()),
             (ToolMode::Required, ..) => Calls::Required,
         };
-        Offer { built_in, client, calls }
+        Offer { built_in, asks, client, calls }
     }
 
     pub fn client_tool(&self, name: &str) -> Option<&ClientTool> {

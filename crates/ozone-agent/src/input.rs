@@ -11,6 +11,7 @@ use ozone_types::item::Known;
 use ozone_types::{CodeOutput, Content, Item, Role, Text};
 use serde_json::{Value, json};
 
+use crate::mcp;
 use crate::record::Record;
 use crate::tools::flat;
 
@@ -46,7 +47,9 @@ pub(crate) fn turns<'a>(
     tools: &[(Shown, String)],
     reads_images: bool,
 ) -> Vec<Turn> {
-    let mut reader = Reader { tools: tools.to_vec(), reads_images, ..Reader::default() };
+    let items: Vec<&Item> = items.collect();
+    let answers = mcp::answers(&items);
+    let mut reader = Reader { tools: tools.to_vec(), answers, reads_images, ..Reader::default() };
     for item in items {
         if let Item::Known(known) = item {
             reader.item(known);
@@ -65,6 +68,8 @@ struct Reader {
     names: HashMap<String, String>,
     /// The tools that run here, and what the model calls them.
     tools: Vec<(Shown, String)>,
+    /// What became of the calls that somebody was asked about, by the id of the request.
+    answers: HashMap<String, String>,
     reads_images: bool,
 }
 
@@ -100,17 +105,28 @@ impl Reader {
                 });
                 self.output(id.as_str(), logs.collect());
             }
+            Known::McpListTools { server_label, error, .. } => {
+                if let Some(error) = error {
+                    let why = mcp::text(error);
+                    let text = format!("[The tools of `{server_label}` cannot be used: {why}]");
+                    self.given(Message::User { text });
+                }
+            }
+            Known::McpApprovalRequest { id, server_label, name, arguments } => {
+                self.mcp_call(id.as_str(), server_label, name, arguments);
+            }
+            Known::McpApprovalResponse { approval_request_id: id, .. } => {
+                if self.open.iter().any(|call| call.id == *id) {
+                    let answer = self.answers.get(id).cloned();
+                    self.output(id, answer.unwrap_or_else(|| ABORTED.to_owned()));
+                }
+            }
+            // It stands where it was asked for.
+            Known::McpCall { approval_request_id: Some(id), .. } if self.names.contains_key(id) => {
+            }
             Known::McpCall { id, server_label, name, arguments, output, error, .. } => {
-                let is_it = |shown: &Shown| {
-                    matches!(shown, Shown::McpCall { server_label: label, name: own }
-                        if label == server_label && own == name)
-                };
-                self.call(id.as_str(), self.name_of(is_it, name), arguments.clone());
-                let error = error.as_ref().map(|e| match e {
-                    Value::String(text) => text.clone(),
-                    other => other.to_string(),
-                });
-                self.output(id.as_str(), output.clone().or(error).unwrap_or_default());
+                self.mcp_call(id.as_str(), server_label, name, arguments);
+                self.output(id.as_str(), mcp::result(output.as_deref(), error.as_ref()));
             }
         }
     }
@@ -170,6 +186,11 @@ impl Reader {
         self.open.push(call);
     }
 
+    fn mcp_call(&mut self, id: &str, server_label: &str, name: &str, arguments: &str) {
+        let is_it = |shown: &Shown| mcp::is_tool(shown, server_label, name);
+        self.call(id, self.name_of(is_it, name), arguments.to_owned());
+    }
+
     /// What the model calls a tool; a tool that is gone keeps its own name.
     fn name_of(&self, is_it: impl Fn(&Shown) -> bool, otherwise: &str) -> String {
         let found = self.tools.iter().find(|(shown, _)| is_it(shown));
@@ -184,7 +205,7 @@ impl Reader {
 
     fn abort_open_calls(&mut self) {
         for call in std::mem::take(&mut self.open) {
-            let output = ABORTED.to_owned();
+            let output = self.answers.get(&call.id).map_or(ABORTED, String::as_str).to_owned();
             self.given(Message::ToolResult { call_id: call.id, name: call.name, output });
         }
     }

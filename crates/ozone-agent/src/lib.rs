@@ -10,6 +10,7 @@ mod choice;
 pub mod costs;
 mod input;
 mod logprobs;
+pub mod mcp;
 pub mod record;
 pub mod request;
 pub mod run;

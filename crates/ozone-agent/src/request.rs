@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::text::{TextFormat, TextOptions};
 use crate::tools::OfferedTools;
-use crate::{check, choice, input};
+use crate::{check, choice, input, mcp};
 
 /// A request that is always valid: [`Request::new`] is the only way in, and [`Request::checked`]
 /// looks at what was set since.
@@ -221,9 +221,11 @@ impl Request {
         }
         let says = |item: &Item| match item {
             // A tool may have nothing to say.
-            Item::Known(Known::FunctionCallOutput { .. } | Known::CustomToolCallOutput { .. }) => {
-                true
-            }
+            Item::Known(
+                Known::FunctionCallOutput { .. }
+                | Known::CustomToolCallOutput { .. }
+                | Known::McpApprovalResponse { .. },
+            ) => true,
             item => content(item).is_some_and(|text| !text.joined().trim().is_empty()),
         };
         if !input.iter().any(|item| says(item) || images(&item)) {
@@ -261,6 +263,11 @@ impl Request {
         }
         if let Some(call_id) = input::unpaired(self.items()) {
             return Err(InvalidRequest::UnpairedOutput(call_id));
+        }
+        if let Some(id) = mcp::unasked(self.items()) {
+            return Err(InvalidRequest::Item(format!(
+                "No approval request found for the approval response to {id}."
+            )));
         }
         choice::check(&self.tool_choice, &self.tools)?;
         if let TextFormat::JsonSchema { schema, .. } = &self.text.format {
@@ -337,8 +344,21 @@ impl Request {
     }
 
     /// What the model reads before it begins.
-    pub(crate) fn turns(&self, names: &[(Shown, String)], reads_images: bool) -> Vec<Turn> {
-        input::turns(self.items(), names, reads_images)
+    ///
+    /// `done` is what the response holds already of calls that were agreed to in its input.
+    pub(crate) fn turns(
+        &self,
+        done: &[Item],
+        names: &[(Shown, String)],
+        reads_images: bool,
+    ) -> Vec<Turn> {
+        let done = done.iter().filter(|item| mcp::is_prelude(item));
+        input::turns(self.items().chain(done), names, reads_images)
+    }
+
+    /// The calls that the input agrees to and nobody has made yet.
+    pub(crate) fn approved(&self, done: &[Item]) -> Vec<mcp::Approved> {
+        mcp::approved(&self.input, self.items().chain(done))
     }
 
     /// What the model is told before everything else.

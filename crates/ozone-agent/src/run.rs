@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::choice::Offer;
 use crate::costs::{Costs, NoRoom, Spending};
 use crate::logprobs::Logprobs;
+use crate::mcp;
 use crate::record::{MadeFile, Record, Replay, Said, Sampled};
 use crate::request::{self, Limits, Request};
 use crate::turn::{Decided, Outcome, Rules, SampleEnd, Turn, Used};
@@ -184,7 +185,7 @@ impl Run {
         let (built_in, view) = self.writes(&offer, &used);
         State {
             writer: Writer::restore(fold, view, built_in, said).with_files(replay.files.clone()),
-            turns: self.request.turns(&self.names(), self.backend.info().reads_images),
+            turns: self.given(),
             dropped: replay.dropped,
             offer,
             used: Used::default(),
@@ -197,6 +198,12 @@ impl Run {
         }
     }
 
+    /// What the model reads before its first sample.
+    fn given(&self) -> Vec<ModelTurn> {
+        let (done, reads_images) = (self.journal.fold().items(), self.backend.info().reads_images);
+        self.request.turns(done, &self.names(), reads_images)
+    }
+
     /// The tools that run here, by how they stand in the output and by what the model calls them.
     fn names(&self) -> Vec<(Shown, String)> {
         self.tools.iter().map(|tool| (tool.shown(), tool.spec().name.clone())).collect()
@@ -207,6 +214,7 @@ impl Run {
     fn writes(&self, offer: &Offer, used: &Used) -> (Vec<(String, Shown)>, View) {
         let may_run = |tool: &&dyn Tool| {
             used.calls_left(self.tool_calls_max())
+                && !tool.needs_approval()
                 && offer.built_in.iter().any(|spec| spec == tool.spec())
         };
         let shown = |tool: &dyn Tool| (tool.spec().name.clone(), tool.shown());
@@ -235,6 +243,7 @@ impl Run {
             let (code, message) = (ErrorCode::InvalidPrompt, message.to_owned());
             return Ok(Outcome::Failed(ResponseError { code, message }));
         }
+        self.make_approved(state).await?;
         let is_cut = replay.in_sample && replay.started.is_empty();
         let mut replayed = replay.steps.into_iter();
         if is_cut {
@@ -617,52 +626,19 @@ impl Run {
             return Ok(why);
         }
         let at = self.tools.iter().position(|tool| tool.spec().name == call.name);
-        let tool = &mut self.tools[at.expect("`Used::after` runs offered tools only")];
-        let (mut written, shown) = (Written::default(), tool.shown());
+        let at = at.expect("`Used::after` runs offered tools only");
+        let (mut written, shown) = (Written::default(), self.tools[at].shown());
+        if state.writer.has_begun() {
+            self.tools[at].interrupted();
+        }
         state.writer.call_runs(&call.name, shown.clone(), &call.arguments, &mut written);
         written.records.push(Record::ToolStarted { index });
         let Written { events, records } = written;
         self.journal.append(events, json(&records), Durability::Power).await?;
 
-        let cancel = self.cancel.child_token();
-        let request = Call {
-            key: format!("{}:{}:{index}", self.journal.id(), state.used.steps),
-            arguments: call.arguments.clone(),
-            timeout: self.limits.tool_time_max,
-            output_chars_max: self.limits.tool_output_chars_max,
-            cancel: cancel.clone(),
-        };
-        let mut ignore = |_: &str| {};
+        let key = format!("{}:{}:{index}", self.journal.id(), state.used.steps);
         let began = Instant::now();
-        let mut running = std::pin::pin!(tool.call(request, &mut ignore));
-        let result = loop {
-            tokio::select! {
-                biased;
-                result = &mut running => break result,
-                () = tokio::time::sleep_until(state.deadline), if !cancel.is_cancelled() => {
-                    cancel.cancel();
-                }
-                () = tokio::time::sleep(KEEP_ALIVE) => keep_alive(&mut self.journal).await?,
-            }
-        };
-        if self.cancel.is_cancelled() {
-            return Err(Stopped::Ended(Outcome::Cancelled));
-        }
-        if Instant::now() >= state.deadline {
-            return Err(out_of_time());
-        }
-        let output = match result {
-            Ok(output) => output,
-            Err(ToolError::BadArguments(text) | ToolError::Unavailable(text)) => {
-                ToolOutput { text, failed: true, ..ToolOutput::default() }
-            }
-            Err(ToolError::Internal(cause)) => {
-                tracing::error!("`{}` failed: {cause}", call.name);
-                let message = format!("the tool `{}` failed on our side: {cause}", call.name);
-                let code = ErrorCode::ServerError;
-                return Err(Stopped::Ended(Outcome::Failed(ResponseError { code, message })));
-            }
-        };
+        let output = self.execute(at, key, &call.arguments, state.deadline).await?;
         let mut written = Written::default();
         let (text, failed) = (output.text.clone(), output.failed);
         let files = match shown {
@@ -685,6 +661,96 @@ impl Run {
         Ok(text)
     }
 
+    /// Waits for one call of the tool at this place, up to the end of the response.
+    async fn execute(
+        &mut self,
+        at: usize,
+        key: String,
+        arguments: &str,
+        deadline: Instant,
+    ) -> Result<ToolOutput, Stopped> {
+        let tool = &mut self.tools[at];
+        let name = tool.spec().name.clone();
+        let cancel = self.cancel.child_token();
+        let request = Call {
+            key,
+            arguments: arguments.to_owned(),
+            timeout: self.limits.tool_time_max,
+            output_chars_max: self.limits.tool_output_chars_max,
+            cancel: cancel.clone(),
+        };
+        let mut ignore = |_: &str| {};
+        let mut running = std::pin::pin!(tool.call(request, &mut ignore));
+        let result = loop {
+            tokio::select! {
+                biased;
+                result = &mut running => break result,
+                () = tokio::time::sleep_until(deadline), if !cancel.is_cancelled() => {
+                    cancel.cancel();
+                }
+                () = tokio::time::sleep(KEEP_ALIVE) => keep_alive(&mut self.journal).await?,
+            }
+        };
+        if self.cancel.is_cancelled() {
+            return Err(Stopped::Ended(Outcome::Cancelled));
+        }
+        if Instant::now() >= deadline {
+            return Err(out_of_time());
+        }
+        match result {
+            Ok(output) => Ok(output),
+            Err(ToolError::BadArguments(text) | ToolError::Unavailable(text)) => {
+                Ok(ToolOutput { text, failed: true, ..ToolOutput::default() })
+            }
+            Err(ToolError::Internal(cause)) => {
+                tracing::error!("`{name}` failed: {cause}");
+                let message = format!("the tool `{name}` failed on our side: {cause}");
+                let code = ErrorCode::ServerError;
+                Err(Stopped::Ended(Outcome::Failed(ResponseError { code, message })))
+            }
+        }
+    }
+
+    /// Makes the calls that the input agrees to, before the first sample.
+    async fn make_approved(&mut self, state: &mut State) -> Result<(), Stopped> {
+        let approved = self.request.approved(self.journal.fold().items());
+        for (index, approved) in approved.iter().enumerate() {
+            let (mut written, shown) = (Written::default(), approved.shown());
+            let at = self.tools.iter().position(|tool| tool.shown() == shown);
+            if let Some(at) = at.filter(|_| state.writer.has_begun()) {
+                self.tools[at].interrupted();
+            }
+            state.writer.approved(&approved.request_id);
+            state.writer.call_runs(&approved.name, shown, &approved.arguments, &mut written);
+            self.append(written, Durability::Power).await?;
+            let began = Instant::now();
+            let key = format!("{}:approved:{}", self.journal.id(), approved.request_id);
+            let output = match at {
+                Some(at) => self.execute(at, key, &approved.arguments, state.deadline).await?,
+                None => ToolOutput {
+                    text: format!("not run: `{}` does not offer it now", approved.server_label),
+                    failed: true,
+                    ..ToolOutput::default()
+                },
+            };
+            let mut written = Written::default();
+            let (text, failed) = (output.text.clone(), output.failed);
+            let result = CallResult { text, outputs: outputs(output), failed };
+            state.writer.call_done(result, &mut written);
+            if let Some(spending) = &mut state.spending {
+                let (took, now) = (began.elapsed(), (self.clock)());
+                self.journal.charge(spending.tool(0, index, &approved.name, took, now));
+            }
+            self.append(written, Durability::Power).await?;
+        }
+        if !approved.is_empty() {
+            state.turns = self.given();
+        }
+        let made = self.journal.fold().items().iter().filter(|item| mcp::was_approved(item));
+        state.used.tool_calls += made.count() as u32;
+        Ok(())
+    }
+
     /// Journals the one outcome.
     async fn finish(mut self, state: &mut State, outcome: Outcome) -> Result<Response, AgentError> {
         let mut written = Written::default();
@@ -695,9 +761,13 @@ impl Run {
         state.writer.close(open, &mut written);
         if outcome == Outcome::Completed {
             for call in &state.handed {
-                let tool = state.offer.client_tool(&call.name);
-                let tool = tool.expect("`Used::after` hands over calls of the client's tools only");
-                state.writer.client_call(tool, &call.arguments, &mut written);
+                if let Some(tool) = state.offer.client_tool(&call.name) {
+                    state.writer.client_call(tool, &call.arguments, &mut written);
+                } else if let Some(tool) =
+                    self.tools.iter().find(|tool| tool.spec().name == call.name)
+                {
+                    state.writer.ask_approval(&tool.shown(), &call.arguments, &mut written);
+                }
             }
         }
         let Written { mut events, records } = written;

@@ -7,6 +7,7 @@ use ozone_prompt::ToolCall;
 use ozone_types::{ErrorCode, IncompleteReason, ResponseError};
 
 use crate::choice::Offer;
+use crate::mcp;
 use crate::record::CallProblem;
 use crate::request::Limits;
 use crate::text::TextFormat;
@@ -41,7 +42,7 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decided {
     Run(ToolCall),
-    /// The client runs it.
+    /// The client runs it, or agrees to it first.
     Hand(ToolCall),
     /// Not run; the model reads why.
     Refuse {
@@ -207,6 +208,13 @@ impl Used {
 
     fn decide_built_in(&mut self, call: &ToolCall, rules: &Rules<'_>) -> Decided {
         let refuse = |why: String| Decided::Refuse { call: call.clone(), why };
+        if rules.offer.asks.contains(&call.name) {
+            if !mcp::is_object(&call.arguments) {
+                return refuse("not run: the arguments are no JSON object; write one".into());
+            }
+            self.called = true;
+            return Decided::Hand(call.clone());
+        }
         if !self.calls_left(rules.tool_calls_max) {
             self.warned = true;
             return refuse(format!(

@@ -60,6 +60,8 @@ struct Call {
     /// What its deltas have shown: code or arguments.
     text: String,
     code: Option<StringArgument>,
+    /// The consent by which it is made.
+    approval: Option<String>,
     /// Its text is done, and it was said to run.
     running: bool,
 }
@@ -82,6 +84,8 @@ pub(crate) struct Writer {
     waiting: VecDeque<Said>,
     /// Files that an answer may speak of.
     files: Vec<MadeFile>,
+    /// The consent by which the next call is made.
+    approval: Option<String>,
 }
 
 impl Writer {
@@ -90,7 +94,8 @@ impl Writer {
     pub fn restore(fold: &Fold, view: View, built_in: Vec<(String, Shown)>, said: &[Said]) -> Self {
         let output_index = fold.items().len() as u64;
         let (open, waiting, files) = (Open::Nothing, VecDeque::new(), vec![]);
-        let mut writer = Writer { output_index, open, view, built_in, waiting, files };
+        let approval = None;
+        let mut writer = Writer { output_index, open, view, built_in, waiting, files, approval };
         let mut scratch = Written::default();
         for said in said {
             writer.say(said, &mut scratch);
@@ -252,7 +257,7 @@ impl Writer {
 
     fn open_call(&mut self, name: &str, shown: Shown, out: &mut Written) {
         self.close(ItemStatus::Completed, out);
-        let call = Call::new(name, shown);
+        let call = Call { approval: self.approval.take(), ..Call::new(name, shown) };
         self.added(call.item("", ItemStatus::InProgress, None), out);
         let (item_id, output_index) = (call.id.clone(), self.output_index);
         match call.shown {
@@ -287,6 +292,31 @@ impl Writer {
             let (item_id, output_index) = (call.id.clone(), self.output_index);
             out.events.push(EventKind::CodeInterpreterCallInterpreting { item_id, output_index });
         }
+    }
+
+    /// The call that comes next was agreed to under this id.
+    pub fn approved(&mut self, approval_request_id: &str) {
+        self.approval = Some(approval_request_id.to_owned());
+    }
+
+    /// The open call was said to run: by a process that was killed, where nothing ran it since.
+    pub fn has_begun(&self) -> bool {
+        matches!(&self.open, Open::Call(call) if call.running)
+    }
+
+    /// A call that somebody has to agree to first.
+    pub fn ask_approval(&mut self, shown: &Shown, arguments: &str, out: &mut Written) {
+        let Shown::McpCall { server_label, name } = shown else { return };
+        self.close(ItemStatus::Completed, out);
+        let item: Item = Known::McpApprovalRequest {
+            id: ItemId::mcp_approval_request(),
+            server_label: server_label.clone(),
+            name: name.clone(),
+            arguments: arguments.to_owned(),
+        }
+        .into();
+        self.added(item.clone(), out);
+        self.done(item, out);
     }
 
     /// What was shown of the call while it was sampled is not how its arguments begin: `{"code": a,
@@ -523,7 +553,7 @@ impl Call {
             Shown::FunctionCall => (ItemId::function_call(), None),
         };
         let (call_id, name, text) = (CallId::mint(), name.to_owned(), String::new());
-        Call { id, call_id, name, shown, text, code, running: false }
+        Call { id, call_id, name, shown, text, code, approval: None, running: false }
     }
 
     /// What the item shows of these arguments.
@@ -594,6 +624,7 @@ impl Call {
                     server_label: server_label.clone(),
                     name: name.clone(),
                     arguments: text,
+                    approval_request_id: self.approval.clone(),
                     output: said(false),
                     error: said(true).map(Value::String),
                     status: Some(status),
@@ -629,9 +660,14 @@ fn reopened(known: &Known, part: String) -> Open {
             let shown = Shown::CodeInterpreter { container_id, code_argument: "code" };
             reopened_call(id, "python", shown, part, !code.is_empty())
         }
-        Known::McpCall { id, server_label, name, arguments, .. } => {
+        Known::McpCall { id, server_label, name, arguments, approval_request_id, .. } => {
             let shown = Shown::McpCall { server_label: server_label.clone(), name: name.clone() };
-            reopened_call(id, name, shown, part, !arguments.is_empty())
+            match reopened_call(id, name, shown, part, !arguments.is_empty()) {
+                Open::Call(call) => {
+                    Open::Call(Call { approval: approval_request_id.clone(), ..call })
+                }
+                other => other,
+            }
         }
         Known::FunctionCall { id: Some(id), name, arguments, .. } => {
             reopened_call(id, name, Shown::FunctionCall, part, !arguments.is_empty())

@@ -4,6 +4,10 @@
 //! Its outputs are text for the model, capped, with pictures and files beside it. What goes wrong
 //! is the model's to read ([`ToolError::BadArguments`]) unless it is our own fault.
 
+#[cfg(feature = "egress")]
+pub mod egress;
+#[cfg(feature = "mcp")]
+pub mod mcp;
 mod python;
 mod scripted;
 
@@ -102,6 +106,14 @@ pub trait Tool: Send {
     /// The response goes on after its process was killed: `finished` calls were made before, and
     /// whatever they left in memory is gone.
     fn resumed(&mut self, finished: usize);
+
+    /// Somebody must agree to each call before it is made.
+    fn needs_approval(&self) -> bool {
+        false
+    }
+
+    /// The next call had begun when its process was killed: whether it was made, nobody knows.
+    fn interrupted(&mut self) {}
 
     async fn call(&mut self, call: Call, on_text: &mut OnText<'_>)
     -> Result<ToolOutput, ToolError>;

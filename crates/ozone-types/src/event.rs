@@ -58,6 +58,9 @@ events! {
     FunctionCallArgumentsDone = "response.function_call_arguments.done" { item_id: ItemId, output_index: u64, name: String, arguments: String }
     CustomToolCallInputDelta = "response.custom_tool_call_input.delta" { item_id: ItemId, output_index: u64, delta: String }
     CustomToolCallInputDone = "response.custom_tool_call_input.done" { item_id: ItemId, output_index: u64, input: String }
+    McpListToolsInProgress = "response.mcp_list_tools.in_progress" { item_id: ItemId, output_index: u64 }
+    McpListToolsCompleted = "response.mcp_list_tools.completed" { item_id: ItemId, output_index: u64 }
+    McpListToolsFailed = "response.mcp_list_tools.failed" { item_id: ItemId, output_index: u64 }
     McpCallInProgress = "response.mcp_call.in_progress" { item_id: ItemId, output_index: u64 }
     McpCallArgumentsDelta = "response.mcp_call_arguments.delta" { item_id: ItemId, output_index: u64, delta: String }
     McpCallArgumentsDone = "response.mcp_call_arguments.done" { item_id: ItemId, output_index: u64, arguments: String }

@@ -223,6 +223,9 @@ impl Fold {
             | EventKind::CodeInterpreterCallInProgress { item_id, output_index, .. }
             | EventKind::CodeInterpreterCallInterpreting { item_id, output_index, .. }
             | EventKind::CodeInterpreterCallCompleted { item_id, output_index, .. }
+            | EventKind::McpListToolsInProgress { item_id, output_index }
+            | EventKind::McpListToolsCompleted { item_id, output_index }
+            | EventKind::McpListToolsFailed { item_id, output_index }
             | EventKind::McpCallInProgress { item_id, output_index }
             | EventKind::McpCallCompleted { item_id, output_index }
             | EventKind::McpCallFailed { item_id, output_index } => {
@@ -285,7 +288,11 @@ fn settle(item: &mut Item, text: &str, is_summary: bool) {
         }
         Known::CustomToolCall { input, .. } => *input = text,
         Known::CodeInterpreterCall { code, .. } => *code = text,
-        Known::FunctionCallOutput { .. } | Known::CustomToolCallOutput { .. } => {}
+        Known::FunctionCallOutput { .. }
+        | Known::CustomToolCallOutput { .. }
+        | Known::McpListTools { .. }
+        | Known::McpApprovalRequest { .. }
+        | Known::McpApprovalResponse { .. } => {}
     }
 }
 

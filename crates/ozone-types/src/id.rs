@@ -96,6 +96,14 @@ impl ItemId {
         Self::mint("mcp_")
     }
 
+    pub fn mcp_list_tools() -> Self {
+        Self::mint("mcpl_")
+    }
+
+    pub fn mcp_approval_request() -> Self {
+        Self::mint("mcpr_")
+    }
+
     fn mint(prefix: &str) -> Self {
         Self(format!("{prefix}{}", uuid::Uuid::now_v7().simple()))
     }

@@ -128,6 +128,32 @@ pub enum Known {
         #[serde(default)]
         outputs: Option<Vec<CodeOutput>>,
     },
+    /// What a server offers, as it was when it was asked.
+    McpListTools {
+        id: ItemId,
+        server_label: String,
+        #[serde(default, deserialize_with = "null_is_default")]
+        tools: Vec<McpTool>,
+        /// Why there is no list.
+        #[serde(default)]
+        error: Option<Value>,
+    },
+    /// A call that waits for somebody's consent.
+    McpApprovalRequest {
+        id: ItemId,
+        server_label: String,
+        name: String,
+        /// JSON text.
+        arguments: String,
+    },
+    McpApprovalResponse {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<ItemId>,
+        approval_request_id: String,
+        approve: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
     /// A call of a tool that runs here, under the label of the server that it belongs to.
     McpCall {
         id: ItemId,
@@ -135,6 +161,9 @@ pub enum Known {
         name: String,
         /// JSON text.
         arguments: String,
+        /// The consent by which it was made, where one was needed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approval_request_id: Option<String>,
         /// `None` until the call has ended, and where it failed.
         #[serde(default)]
         output: Option<String>,
@@ -146,7 +175,7 @@ pub enum Known {
 }
 
 impl Known {
-    const TYPES: [&str; 8] = [
+    const TYPES: [&str; 11] = [
         "message",
         "reasoning",
         "function_call",
@@ -154,6 +183,9 @@ impl Known {
         "custom_tool_call",
         "custom_tool_call_output",
         "code_interpreter_call",
+        "mcp_list_tools",
+        "mcp_approval_request",
+        "mcp_approval_response",
         "mcp_call",
     ];
 }
@@ -294,6 +326,19 @@ pub enum Annotation {
     },
 }
 
+/// A tool of an MCP server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct McpTool {
+    pub name: String,
+    #[serde(default)]
+    pub description: Option<String>,
+    /// A JSON schema.
+    pub input_schema: Value,
+    /// What the server says of the tool's effects. Nobody vouches for it.
+    #[serde(default)]
+    pub annotations: Option<Value>,
+}
+
 /// What a `code_interpreter_call` gave.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -338,11 +383,14 @@ impl Item {
                 | Known::FunctionCall { id, .. }
                 | Known::FunctionCallOutput { id, .. }
                 | Known::CustomToolCall { id, .. }
-                | Known::CustomToolCallOutput { id, .. },
+                | Known::CustomToolCallOutput { id, .. }
+                | Known::McpApprovalResponse { id, .. },
             ) => id.as_ref().map(ItemId::as_str),
             Item::Known(
                 Known::Reasoning { id, .. }
                 | Known::CodeInterpreterCall { id, .. }
+                | Known::McpListTools { id, .. }
+                | Known::McpApprovalRequest { id, .. }
                 | Known::McpCall { id, .. },
             ) => Some(id.as_str()),
             Item::Other(value) => value.get("id").and_then(Value::as_str),
@@ -360,6 +408,9 @@ impl Item {
             | Known::CustomToolCallOutput { status, .. }
             | Known::McpCall { status, .. } => *status,
             Known::CodeInterpreterCall { status, .. } => Some(*status),
+            Known::McpListTools { .. }
+            | Known::McpApprovalRequest { .. }
+            | Known::McpApprovalResponse { .. } => None,
         }
     }
 }

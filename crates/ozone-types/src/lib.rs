@@ -16,7 +16,9 @@ pub use error::{ErrorBody, ErrorCode, ResponseError};
 pub use event::{Event, EventKind};
 pub use fold::{Fold, FoldError};
 pub use id::{CallId, ItemId, ResponseId};
-pub use item::{Annotation, CodeOutput, Content, Item, ItemStatus, OutputPart, Phase, Role, Text};
+pub use item::{
+    Annotation, CodeOutput, Content, Item, ItemStatus, McpTool, OutputPart, Phase, Role, Text,
+};
 pub use response::{
     ConversationRef, Effort, IncompleteDetails, IncompleteReason, Reasoning, Response,
     ResponseStatus, Summary, ToolChoice, ToolMode, Truncation,

@@ -229,6 +229,14 @@ fn show_item(item: &Item) -> String {
             ("custom   ", format!("{} {input}", named(namespace, name)))
         }
         Known::CustomToolCallOutput { output, .. } => ("output   ", output.joined()),
+        Known::McpListTools { server_label, tools, error, .. } => {
+            let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
+            ("list     ", format!("{server_label} {names:?} {error:?}"))
+        }
+        Known::McpApprovalRequest { server_label, name, arguments, .. } => {
+            ("approve? ", format!("{server_label}/{name} {arguments}"))
+        }
+        Known::McpApprovalResponse { approve, .. } => ("approve  ", approve.to_string()),
         Known::McpCall { server_label, name, arguments, output, error, .. } => {
             let result = output.clone().or(error.as_ref().map(ToString::to_string));
             ("mcp      ", format!("{server_label}/{name} {arguments} -> {result:?}"))

@@ -1,5 +1,8 @@
 //! One suite for every tool, then what Python alone does.
 
+#[cfg(feature = "egress")]
+mod egress;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
