@@ -121,6 +121,19 @@ impl Card {
 }
 
 impl Row {
+    /// Any provider will do where none is named.
+    fn is_of(&self, provider: &str) -> bool {
+        provider.is_empty() || self.provider == provider
+    }
+
+    fn is_for(&self, region: Option<&str>) -> bool {
+        match (region, &self.region) {
+            (None, own) => own.is_none(),
+            (Some(place), Some(own)) => own == place,
+            (Some(place), None) => self.regional.contains_key(place),
+        }
+    }
+
     /// The prices that hold at this instant, in this place.
     pub fn card(&self, at: i64, region: Option<&str>) -> Option<&Card> {
         let window =
@@ -280,7 +293,7 @@ impl PriceBook {
             let (provider, model, tier) = (&raw.provider, &raw.models[0], &raw.tier);
             format!("{provider}/{model}/{tier}{region}{currency}@{}", raw.from)
         });
-        let at = RowRef { id: id.into(), hash: hash(&raw) };
+        let at = RowRef::new(id, hash(&raw));
         let index = self.rows.len();
         for model in &raw.models {
             self.by_model.entry(model.clone()).or_default().push(index);
@@ -335,7 +348,7 @@ impl PriceBook {
             let tier = more(raw.tier.as_ref());
             format!("{}/{}{variant}{model}{tier}@{}", raw.provider, raw.tool, raw.from)
         });
-        let at = RowRef { id: id.into(), hash: hash(&raw) };
+        let at = RowRef::new(id, hash(&raw));
         self.by_tool.entry(raw.tool.clone()).or_default().push(self.tools.len());
         let currency = raw.currency.clone();
         self.tools.push(Tool { at, row: raw, currency, span, price, layer });
@@ -376,36 +389,18 @@ impl PriceBook {
 
     /// The row that prices these facts.
     pub(crate) fn select(&self, facts: &Facts, at: i64) -> Result<&Row, Unknown> {
-        let model = || facts.model.clone();
-        let known = self.by_model.get(&facts.model).map_or(&[][..], Vec::as_slice);
-        let ours = |row: &&Row| facts.provider.is_empty() || row.provider == facts.provider;
-        let rows = || known.iter().map(|i| &self.rows[*i]).filter(ours);
-        if rows().next().is_none() {
-            let provider = facts.provider.clone();
-            return Err(Unknown::Model { provider, model: model() });
-        }
-        let tiered = || rows().filter(|row| row.tier == facts.tier);
-        if tiered().next().is_none() {
-            return Err(Unknown::Tier { model: model(), tier: facts.tier.clone() });
-        }
-        let dated = || tiered().filter(|row| row.span.holds(at));
-        if dated().next().is_none() {
-            return Err(Unknown::Time { model: model(), at });
-        }
         let region = facts.region.as_deref();
-        let fits = |row: &&Row| match region {
-            None => row.region.is_none(),
-            Some(place) => {
-                row.region.as_deref() == Some(place)
-                    || row.region.is_none() && row.regional.contains_key(place)
-            }
+        // Numbers first: most rows of a model are of another time.
+        let fits = |row: &&Row| {
+            row.span.holds(at)
+                && row.tier == facts.tier
+                && row.is_of(&facts.provider)
+                && row.is_for(region)
         };
-        let placed = || dated().filter(fits);
-        if placed().next().is_none() {
-            let region = region.unwrap_or("any").to_owned();
-            return Err(Unknown::Region { model: model(), region });
-        }
-        let layer = placed().map(|row| row.layer).max().unwrap_or(0);
+        let placed = || self.rows_of(&facts.model).filter(fits);
+        let Some(layer) = placed().map(|row| row.layer).max() else {
+            return Err(self.why_none(facts, at));
+        };
         let currency = facts.billed_in.as_deref();
         let rank = |row: &&Row| {
             let own = region.is_some() && row.region.is_some();
@@ -413,6 +408,7 @@ impl PriceBook {
         };
         let best = || placed().filter(|row| row.layer == layer);
         let first = best().max_by_key(rank).expect("`placed` has a row of its highest layer");
+        let model = || facts.model.clone();
         if let Some(currency) = currency.filter(|c| first.currency != **c) {
             return Err(Unknown::Currency { model: model(), currency: currency.to_owned() });
         }
@@ -422,6 +418,28 @@ impl PriceBook {
             return Err(Unknown::Providers { model: model(), providers });
         }
         Ok(first)
+    }
+
+    fn rows_of(&self, model: &str) -> impl Iterator<Item = &Row> {
+        let known = self.by_model.get(model).map_or(&[][..], Vec::as_slice);
+        known.iter().map(|i| &self.rows[*i])
+    }
+
+    /// The first thing by which no row is left.
+    fn why_none(&self, facts: &Facts, at: i64) -> Unknown {
+        let model = facts.model.clone();
+        let sold = || self.rows_of(&facts.model).filter(|row| row.is_of(&facts.provider));
+        let tiered = || sold().filter(|row| row.tier == facts.tier);
+        if sold().next().is_none() {
+            Unknown::Model { provider: facts.provider.clone(), model }
+        } else if tiered().next().is_none() {
+            Unknown::Tier { model, tier: facts.tier.clone() }
+        } else if !tiered().any(|row| row.span.holds(at)) {
+            Unknown::Time { model, at }
+        } else {
+            let region = facts.region.as_deref().unwrap_or("any").to_owned();
+            Unknown::Region { model, region }
+        }
     }
 
     /// The row that prices a tool: the most particular of the newest file.
@@ -438,8 +456,8 @@ impl PriceBook {
             .map(|i| &self.tools[*i])
             .filter(|t| {
                 let row = &t.row;
-                row.provider == provider
-                    && t.span.holds(at)
+                t.span.holds(at)
+                    && row.provider == provider
                     && row.variant.as_ref().is_none_or(|v| Some(v) == tool.variant.as_ref())
                     && (tool.variant.is_none() || row.variant == tool.variant)
                     && (row.models.is_empty() || row.models.contains(&facts.model))
@@ -488,10 +506,10 @@ fn line_of(text: &str, byte: usize) -> usize {
     text.get(..byte).map_or(1, |before| before.matches('\n').count() + 1)
 }
 
-fn hash(row: &impl serde::Serialize) -> Arc<str> {
+fn hash(row: &impl serde::Serialize) -> String {
     let json = serde_json::to_vec(row).unwrap_or_default();
     let digest = Sha256::digest(&json);
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>().into()
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn named(field: &str, value: &str) -> Result<(), String> {

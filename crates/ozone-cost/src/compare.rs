@@ -4,10 +4,15 @@
 //! It is arithmetic on counts and no forecast, and says so: another model cuts the same text into
 //! other tokens, thinks for longer or less, and may not have had the prompt in its cache.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::report::columns;
-use crate::{Amount, Facts, Kind, LedgerLine, Meter, PriceBook, Priced, Tokens, Total, Unknown};
+use crate::suite::{Suite, Tally};
+use crate::{
+    Amount, Facts, Kind, LedgerLine, Meter, PriceBook, Priced, Tokens, ToolUse, Total, Unknown,
+};
 
 /// One model at one tier.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -24,6 +29,9 @@ pub struct Compared {
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
+    /// Where it was a suite: how many questions, and how many of them were answered right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suite: Option<Tally>,
     /// What it cost where it ran.
     pub actual: Total,
     /// The models that it ran on.
@@ -39,10 +47,15 @@ pub struct Comparison {
 
 /// Compares what `lines` used at the prices of `at`.
 pub fn compare(book: &PriceBook, lines: &[LedgerLine], at: i64) -> Comparison {
+    // One set of facts for each line, which each offer puts its name on.
+    let mut facts: Vec<Facts> = lines.iter().map(|line| line.facts.clone()).collect();
+    for facts in &mut facts {
+        (facts.region, facts.billed_in) = (None, None);
+    }
     let mut offers: Vec<Compared> = book
         .offers(at)
         .into_iter()
-        .map(|(provider, model, tier)| offer(book, lines, at, provider, model, tier))
+        .map(|(provider, model, tier)| offer(book, &mut facts, at, provider, model, tier))
         .collect();
     offers.sort_by(|a, b| {
         let rank = |c: &Compared| (c.total.is_none(), c.total);
@@ -57,48 +70,51 @@ pub fn compare(book: &PriceBook, lines: &[LedgerLine], at: i64) -> Comparison {
     for (meter, n) in lines.iter().flat_map(|l| l.facts.tokens.iter()) {
         tokens.set(meter, tokens.get(meter).saturating_add(n));
     }
-    let caveats = caveats(lines, &tokens);
-    Comparison { actual: Total::of(lines), models, at, tokens, offers, caveats }
+    let caveats = caveats(book, lines, &tokens, &offers, at);
+    Comparison { suite: None, actual: Total::of(lines), models, at, tokens, offers, caveats }
+}
+
+/// Compares what the questions of a suite used.
+pub fn compare_suite(book: &PriceBook, suite: &Suite, at: i64) -> Comparison {
+    let mut comparison = compare(book, &suite.lines, at);
+    comparison.suite = Some(suite.tally);
+    comparison.caveats.extend(suite.caveats.iter().cloned());
+    comparison
 }
 
 fn offer(
     book: &PriceBook,
-    lines: &[LedgerLine],
+    facts: &mut [Facts],
     at: i64,
     provider: &str,
     model: &str,
     tier: &str,
 ) -> Compared {
     let mut total = Some(Amount::ZERO);
-    let mut unknown: Vec<String> = vec![];
-    for line in lines {
-        let facts = Facts {
-            provider: provider.to_owned(),
-            model: model.to_owned(),
-            region: None,
-            tier: tier.to_owned(),
-            billed_in: None,
-            ..line.facts.clone()
-        };
+    let mut unknown = BTreeSet::new();
+    for facts in facts {
+        provider.clone_into(&mut facts.provider);
+        model.clone_into(&mut facts.model);
+        tier.clone_into(&mut facts.tier);
         let priced = price_anywhere(book, facts, at);
         total = total.zip(priced.total).map(|(sum, amount)| sum + amount);
         unknown.extend(priced.unknown.iter().map(|u| u.to_string()));
     }
-    unknown.sort();
-    unknown.dedup();
+    let unknown = unknown.into_iter().collect();
     let [provider, model, tier] = [provider, model, tier].map(str::to_owned);
     Compared { provider, model, tier, total, unknown }
 }
 
 /// A provider that sells no cache writes reads those tokens as any others.
-fn price_anywhere(book: &PriceBook, mut facts: Facts, at: i64) -> Priced {
-    let priced = book.price(&facts, at);
+fn price_anywhere(book: &PriceBook, facts: &Facts, at: i64) -> Priced {
+    let priced = book.price(facts, at);
     let writes = [Meter::CacheWrite, Meter::CacheWrite1h, Meter::CacheWrite12h];
     let has_no_price =
         |u: &Unknown| matches!(u, Unknown::Meter { meter, .. } if writes.contains(meter));
     if !priced.unknown.iter().any(has_no_price) {
         return priced;
     }
+    let mut facts = facts.clone();
     for meter in writes {
         let written = facts.tokens.get(meter);
         facts.tokens.set(Meter::Input, facts.tokens.get(Meter::Input).saturating_add(written));
@@ -107,7 +123,13 @@ fn price_anywhere(book: &PriceBook, mut facts: Facts, at: i64) -> Priced {
     book.price(&facts, at)
 }
 
-fn caveats(lines: &[LedgerLine], tokens: &Tokens) -> Vec<String> {
+fn caveats(
+    book: &PriceBook,
+    lines: &[LedgerLine],
+    tokens: &Tokens,
+    offers: &[Compared],
+    at: i64,
+) -> Vec<String> {
     let mut caveats = vec![
         "The counts are those of the models that ran: another model cuts the same text into other \
          tokens and thinks for longer or less."
@@ -124,7 +146,14 @@ fn caveats(lines: &[LedgerLine], tokens: &Tokens) -> Vec<String> {
     let here = lines.iter().filter(ran_here).count();
     if here > 0 {
         let calls = if here == 1 { "call" } else { "calls" };
-        caveats.push(format!("{here} tool {calls} ran on this machine and cost nothing anywhere."));
+        let hosted = containers(book, offers, at);
+        let hosted = match hosted.is_empty() {
+            true => String::new(),
+            false => format!(" A hosted container would be charged too: {}.", hosted.join(", ")),
+        };
+        caveats.push(format!(
+            "{here} tool {calls} ran on this machine and count for nothing anywhere.{hosted}"
+        ));
     }
     if lines.iter().any(|l| !l.facts.tools.is_empty()) {
         caveats.push("Hosted tools are priced without anybody's free quota.".to_owned());
@@ -133,6 +162,17 @@ fn caveats(lines: &[LedgerLine], tokens: &Tokens) -> Vec<String> {
         caveats.push("Some counts are estimates: a call was cut before it told its usage.".into());
     }
     caveats
+}
+
+/// What a container of a provider's own costs, where it sells any.
+fn containers(book: &PriceBook, offers: &[Compared], at: i64) -> Vec<String> {
+    let providers: BTreeSet<&str> = offers.iter().map(|o| o.provider.as_str()).collect();
+    let price = |provider: &str| {
+        let facts = Facts::new(provider, "", Tokens::default());
+        let tool = book.tool(provider, &facts, &ToolUse::new("container", 1), at)?;
+        (tool.currency == "USD").then(|| format!("${} at {provider}", tool.price.amount()))
+    };
+    providers.into_iter().filter_map(price).collect()
 }
 
 impl Comparison {
@@ -146,8 +186,9 @@ impl Comparison {
             };
             rows.push(vec![offer.provider.clone(), offer.model.clone(), offer.tier.clone(), cost]);
         }
+        let suite = self.suite.as_ref().map(|tally| format!("{tally} · ")).unwrap_or_default();
         let mut text = format!(
-            "{} · {} tokens in, {} out · {}\n\n{}",
+            "{suite}{} · {} tokens in, {} out · {}\n\n{}",
             self.models.join(", "),
             self.tokens.prompt(),
             self.tokens.output(),

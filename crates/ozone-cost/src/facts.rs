@@ -118,8 +118,8 @@ impl Tokens {
     }
 
     fn sum(&self, prompt: bool) -> u64 {
-        let tokens = self.iter().filter(|(m, _)| m.is_prompt() == prompt).map(|(_, n)| n);
-        tokens.fold(0, u64::saturating_add)
+        let ours = Meter::ALL.into_iter().filter(|meter| meter.is_prompt() == prompt);
+        ours.fold(0, |sum, meter| sum.saturating_add(self.get(meter)))
     }
 }
 

@@ -18,6 +18,7 @@ mod pricing;
 mod report;
 mod row;
 mod rule;
+mod suite;
 mod time;
 pub mod usage;
 mod worst;
@@ -25,16 +26,17 @@ mod worst;
 pub use amount::{Amount, BadPrice, Price};
 pub use book::{BookError, FileKind, PriceBook};
 pub use budget::{Alert, Budget, Over, Reservation, Reserved, Standing};
-pub use compare::{Compared, Comparison, compare};
+pub use compare::{Compared, Comparison, compare, compare_suite};
 pub use facts::{
     Facts, Meter, TIER_BATCH, TIER_DEFAULT, TIER_FLEX, TIER_PRIORITY, Tokens, ToolUse,
 };
 pub use ledger::{Kind, LedgerLine, LedgerQuery, Payer, Total};
 pub use model_price::ModelPrice;
 pub use normalise::{anthropic, gemini, openai, response};
-pub use pricing::{Line, Priced, RowRef, Unknown};
+pub use pricing::{Line, Original, Priced, RowName, RowRef, Unknown};
 pub use report::{By, Group, Report};
 pub use row::{File, Free, MachineRow, PriceRow, RateRow, Rates, Tier, ToolRow, Window};
 pub use rule::{BadRule, BudgetRule, Per};
+pub use suite::{BadSuite, Suite, Tally};
 pub use time::{DAY, Hours, Period, civil_date, parse_instant, show_instant};
 pub use worst::WorstCase;

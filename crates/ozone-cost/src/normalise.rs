@@ -12,8 +12,23 @@ use crate::{Facts, Meter, Tokens};
 
 /// The usage of a response of our own, which counts as OpenAI's does.
 pub fn response(provider: &str, model: &str, usage: &Usage) -> Facts {
-    let value = serde_json::to_value(usage).unwrap_or_default();
-    openai(provider, model, &value)
+    let mut missing = vec![];
+    let mut left = |name: &str, whole: u64, part: u64| {
+        whole.checked_sub(part).unwrap_or_else(|| {
+            missing.push(more_than_the_whole(name));
+            0
+        })
+    };
+    let (read, written) =
+        (usage.input_tokens_details.cached_tokens, usage.input_tokens_details.cache_write_tokens);
+    let thought = usage.output_tokens_details.reasoning_tokens;
+    let tokens = Tokens::default()
+        .with(Meter::Input, left("input_tokens", usage.input_tokens, read.saturating_add(written)))
+        .with(Meter::CachedInput, read)
+        .with(Meter::CacheWrite, written)
+        .with(Meter::Output, left("output_tokens", usage.output_tokens, thought))
+        .with(Meter::ReasoningOutput, thought);
+    Facts { missing, ..Facts::new(provider, model, tokens) }
 }
 
 /// OpenAI's Responses (`input_tokens`) and Chat Completions (`prompt_tokens`) usage, and what
@@ -173,7 +188,7 @@ impl<'a> Reader<'a> {
     /// What remains of `whole` without `part`.
     fn left(&mut self, name: &str, whole: u64, part: u64) -> u64 {
         whole.checked_sub(part).unwrap_or_else(|| {
-            self.missing.push(format!("the parts of `{name}` come to more than the whole"));
+            self.missing.push(more_than_the_whole(name));
             0
         })
     }
@@ -181,4 +196,8 @@ impl<'a> Reader<'a> {
     fn facts(self, provider: &str, model: &str, tokens: Tokens) -> Facts {
         Facts { missing: self.missing, ..Facts::new(provider, model, tokens) }
     }
+}
+
+fn more_than_the_whole(name: &str) -> String {
+    format!("the parts of `{name}` come to more than the whole")
 }

@@ -2,36 +2,49 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::book::{Row, Tool};
 use crate::time::show_instant;
 use crate::{Amount, Facts, Meter, Price, PriceBook, ToolUse};
 
-/// The row that a line was priced with: its id, and a hash of what it said then.
-///
-/// Shared text: each line of a pricing holds one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct RowRef {
-    #[serde(with = "shared")]
-    pub id: Arc<str>,
-    #[serde(with = "shared")]
-    pub hash: Arc<str>,
+/// The row that a line was priced with. Shared: each line of a pricing holds it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RowRef(Arc<RowName>);
+
+/// A row's id, and a hash of what it said then.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RowName {
+    pub id: String,
+    pub hash: String,
 }
 
-mod shared {
-    use std::sync::Arc;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(text)
+impl RowRef {
+    pub(crate) fn new(id: String, hash: String) -> RowRef {
+        RowRef(Arc::new(RowName { id, hash }))
     }
+}
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
-        String::deserialize(deserializer).map(Arc::from)
+impl Deref for RowRef {
+    type Target = RowName;
+
+    fn deref(&self) -> &RowName {
+        &self.0
+    }
+}
+
+impl Serialize for RowRef {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.as_ref().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RowRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        RowName::deserialize(deserializer).map(|name| RowRef(Arc::new(name)))
     }
 }
 
@@ -56,10 +69,10 @@ pub enum Unknown {
     Currency { model: String, currency: String },
     #[error("`{model}` is sold by {providers}: say which")]
     Providers { model: String, providers: String },
-    #[error("{row} has no price for {}", meter.name())]
-    Meter { row: Arc<str>, meter: Meter },
-    #[error("{row} is sold for prompts up to {max} tokens")]
-    Prompt { row: Arc<str>, max: u64 },
+    #[error("{} has no price for {}", row.id, meter.name())]
+    Meter { row: RowRef, meter: Meter },
+    #[error("{} is sold for prompts up to {max} tokens", row.id)]
+    Prompt { row: RowRef, max: u64 },
     #[error("no price for the tool `{tool}`{}", of(provider))]
     Tool { provider: String, tool: String },
     #[error("no rate of {currency} to USD on {}", show_instant(*at))]
@@ -95,7 +108,7 @@ pub struct Line {
     pub amount: Amount,
     /// What it came to where it is billed, when that is not in dollars.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub original: Option<Original>,
+    pub original: Option<Box<Original>>,
     pub row: RowRef,
 }
 
@@ -171,7 +184,7 @@ impl PriceBook {
     fn price_tokens(&self, row: &Row, facts: &Facts, priced: &mut Priced) {
         let prompt = facts.tokens.prompt();
         if let Some(max) = row.prompt_tokens_max.filter(|max| prompt > *max) {
-            return priced.unknown.push(Unknown::Prompt { row: row.at.id.clone(), max });
+            return priced.unknown.push(Unknown::Prompt { row: row.at.clone(), max });
         }
         let card = row.card(priced.at, facts.region.as_deref());
         let Some(card) = card else {
@@ -191,7 +204,7 @@ impl PriceBook {
                     let what = Cow::Borrowed(meter.name());
                     self.line(what, quantity, 0, price, &row.currency, &row.at, priced);
                 }
-                None => priced.unknown.push(Unknown::Meter { row: row.at.id.clone(), meter }),
+                None => priced.unknown.push(Unknown::Meter { row: row.at.clone(), meter }),
             }
         }
     }
@@ -236,7 +249,7 @@ impl PriceBook {
                 usd_per_unit: rate.amount(),
                 date: date.to_owned(),
             };
-            (amount, Some(original))
+            (amount, Some(Box::new(original)))
         };
         let row = row.clone();
         priced.lines.push(Line { what, quantity, free, price, amount, original, row });

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::time::civil_date;
+use crate::time::{DAY, civil_date, parse_instant};
 use crate::{Amount, Kind, LedgerLine, Meter, Total};
 
 /// What lines are grouped by.
@@ -58,6 +58,15 @@ impl By {
 
     fn is_time(self) -> bool {
         matches!(self, By::Day | By::Month)
+    }
+
+    /// The day or the month before the one of this name.
+    fn before(self, name: &str) -> Option<String> {
+        match self {
+            By::Day => Some(civil_date(parse_instant(name)? - DAY)),
+            By::Month => Some(civil_date(parse_instant(&format!("{name}-01"))? - DAY)[..7].into()),
+            By::Model | By::Tool | By::Key | By::Project | By::Response => None,
+        }
     }
 }
 
@@ -183,13 +192,8 @@ impl Report {
         const BAR_PX: usize = 22;
         const LABEL_PX: usize = 200;
         const WIDTH_PX: usize = 760;
-        const BARS_MAX: usize = 60;
-        let left_out = self.groups.len().saturating_sub(BARS_MAX);
-        // The latest days, the dearest of everything else.
-        let shown = match self.by.is_time() {
-            true => &self.groups[left_out..],
-            false => &self.groups[..self.groups.len() - left_out],
-        };
+        let shown = self.bars();
+        let left_out = self.groups.len() - shown.iter().filter(|g| g.total.lines > 0).count();
         let most = shown.iter().map(|g| g.total.known.approximately()).fold(0.0, f64::max);
         let height = 56 + shown.len() * BAR_PX + 20;
         let mut svg = format!(
@@ -203,7 +207,8 @@ impl Report {
         for (i, group) in shown.iter().enumerate() {
             let y = 44 + i * BAR_PX;
             let share = if most > 0.0 { group.total.known.approximately() / most } else { 0.0 };
-            let width = (share * (WIDTH_PX - LABEL_PX - 180) as f64).max(1.0);
+            let least = if group.total.lines > 0 { 1.0 } else { 0.0 };
+            let width = (share * (WIDTH_PX - LABEL_PX - 180) as f64).max(least);
             // A bar of which part is unknown is drawn open at its end.
             let dashed = if group.total.unknown > 0 { " stroke-dasharray=\"3 2\"" } else { "" };
             let name: String = group.name.chars().take(30).collect();
@@ -219,14 +224,55 @@ impl Report {
                 y + 3,
                 BAR_PX - 6,
                 LABEL_PX as f64 + width + 6.0,
-                escaped(&group.total.to_string())
+                escaped(&short(&group.total))
             );
         }
         if left_out > 0 {
-            let _ = writeln!(svg, "<text x=\"12\" y=\"{}\">and {left_out} more</text>", height - 8);
+            let which = if self.by.is_time() { "earlier" } else { "more" };
+            let text = format!("and {left_out} {which}");
+            let _ = writeln!(svg, "<text x=\"12\" y=\"{}\">{text}</text>", height - 8);
         }
         svg.push_str("</svg>\n");
         svg
+    }
+
+    /// The dearest groups, or the latest days: those without a call too, or the chart would show a
+    /// pause as none.
+    fn bars(&self) -> Vec<Group> {
+        const BARS_MAX: usize = 60;
+        if !self.by.is_time() {
+            return self.groups.iter().take(BARS_MAX).cloned().collect();
+        }
+        let mut bars: Vec<Group> = vec![];
+        for group in self.groups.iter().rev() {
+            while let Some(before) = bars.last().and_then(|later| self.by.before(&later.name)) {
+                if before <= group.name || bars.len() == BARS_MAX {
+                    break;
+                }
+                bars.push(Group::of(before, &[]));
+            }
+            if bars.len() == BARS_MAX {
+                break;
+            }
+            bars.push(group.clone());
+        }
+        bars.reverse();
+        bars
+    }
+}
+
+/// Beside a bar there is room for a few words.
+fn short(total: &Total) -> String {
+    let known = match total.known.rounded(4) {
+        rounded if rounded.is_zero() && !total.known.is_zero() => "under $0.0001".to_owned(),
+        rounded => format!("${rounded}"),
+    };
+    let about = if total.estimates > 0 { "about " } else { "" };
+    match (total.unknown, total.lines) {
+        (_, 0) => String::new(),
+        (0, _) => format!("{about}{known}"),
+        (unknown, lines) if unknown == lines => "unknown".to_owned(),
+        (unknown, _) => format!("{known} + {unknown} unknown"),
     }
 }
 

@@ -2,13 +2,15 @@
 //! `/organization/costs` give them: buckets of time, grouped, in pages.
 //!
 //! Buckets are half-open in UTC. A page's cursor is the start of its first bucket, so that pages
-//! stay the same however often they are read.
+//! stay the same however often they are read. Names are those of OpenAI's SDK 3.54; a field that no
+//! ledger line can tell (the size of a search's context, the vector store of a file search) is not
+//! given, and grouping by it is refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::{Amount, Kind, LedgerLine, LedgerQuery, Meter, TIER_BATCH, TIER_DEFAULT};
+use crate::{Amount, Kind, LedgerLine, LedgerQuery, Meter, TIER_BATCH, TIER_DEFAULT, Total};
 
 /// How long a bucket is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +59,8 @@ pub enum Field {
     ServiceTier,
     /// Costs only: the model, or the tool.
     LineItem,
+    /// OpenAI's mark of its Agents API, which nothing here comes from.
+    ApiSource,
 }
 
 impl Field {
@@ -69,6 +73,7 @@ impl Field {
             Field::Batch => "batch",
             Field::ServiceTier => "service_tier",
             Field::LineItem => "line_item",
+            Field::ApiSource => "api_source",
         }
     }
 
@@ -82,6 +87,7 @@ impl Field {
             Field::Batch => (line.facts.tier == TIER_BATCH).into(),
             Field::ServiceTier if line.facts.tier.is_empty() => TIER_DEFAULT.into(),
             Field::ServiceTier => line.facts.tier.as_str().into(),
+            Field::ApiSource => "unlabeled".into(),
         }
     }
 }
@@ -94,27 +100,45 @@ pub enum Usage {
     CodeInterpreterSessions,
     WebSearchCalls,
     FileSearchCalls,
+    /// What vector stores hold. The ledger does not know: see [`UsageQuery::stored`].
+    VectorStores,
     Costs,
 }
 
 impl Usage {
+    /// By the last part of its route: `completions`, `web_search_calls`.
+    pub fn named(name: &str) -> Option<Usage> {
+        match name {
+            "completions" => Some(Usage::Completions),
+            "code_interpreter_sessions" => Some(Usage::CodeInterpreterSessions),
+            "web_search_calls" => Some(Usage::WebSearchCalls),
+            "file_search_calls" => Some(Usage::FileSearchCalls),
+            "vector_stores" => Some(Usage::VectorStores),
+            _ => None,
+        }
+    }
+
     fn object(self) -> &'static str {
         match self {
             Usage::Completions => "organization.usage.completions.result",
             Usage::CodeInterpreterSessions => "organization.usage.code_interpreter_sessions.result",
-            Usage::WebSearchCalls => "organization.usage.web_search_calls.result",
-            Usage::FileSearchCalls => "organization.usage.file_search_calls.result",
+            Usage::WebSearchCalls => "organization.usage.web_searches.result",
+            Usage::FileSearchCalls => "organization.usage.file_searches.result",
+            Usage::VectorStores => "organization.usage.vector_stores.result",
             Usage::Costs => "organization.costs.result",
         }
     }
 
     fn fields(self) -> &'static [Field] {
-        use Field::{ApiKeyId, Batch, LineItem, Model, ProjectId, ServiceTier, UserId};
+        use Field::{ApiKeyId, ApiSource, Batch, LineItem, Model, ProjectId, ServiceTier, UserId};
         match self {
-            Usage::Completions => &[ProjectId, UserId, ApiKeyId, Model, Batch, ServiceTier],
-            Usage::CodeInterpreterSessions => &[ProjectId],
-            Usage::WebSearchCalls | Usage::FileSearchCalls => &[ProjectId, UserId, ApiKeyId, Model],
-            Usage::Costs => &[ProjectId, LineItem, ApiKeyId],
+            Usage::Completions => {
+                &[ProjectId, UserId, ApiKeyId, Model, Batch, ServiceTier, ApiSource]
+            }
+            Usage::CodeInterpreterSessions | Usage::VectorStores => &[ProjectId],
+            Usage::WebSearchCalls => &[ProjectId, UserId, ApiKeyId, Model, ApiSource],
+            Usage::FileSearchCalls => &[ProjectId, UserId, ApiKeyId],
+            Usage::Costs => &[ProjectId, UserId, LineItem, ApiKeyId, ApiSource],
         }
     }
 
@@ -126,6 +150,7 @@ impl Usage {
             }
             Usage::WebSearchCalls => line.kind == Kind::Tool && line.name == "web_search",
             Usage::FileSearchCalls => line.kind == Kind::Tool && line.name == "file_search",
+            Usage::VectorStores => false,
             Usage::Costs => true,
         }
     }
@@ -150,9 +175,14 @@ pub struct UsageQuery {
     /// The end of everything that is asked for.
     end: i64,
     group_by: Vec<Field>,
-    models: Vec<String>,
+    /// Models, or the line items of costs.
+    names: Vec<String>,
     keys: Vec<String>,
     projects: Vec<String>,
+    users: Vec<String>,
+    batch: Option<bool>,
+    /// The only key that whoever asks may hear of.
+    own: Option<String>,
 }
 
 impl UsageQuery {
@@ -227,6 +257,15 @@ impl UsageQuery {
         }
         group_by.sort();
         group_by.dedup();
+        let batch = match one("batch") {
+            None => None,
+            Some("true") => Some(true),
+            Some("false") => Some(false),
+            Some(other) => {
+                let reason = format!("`batch` = `{other}` is neither true nor false");
+                return Err(bad("batch", reason));
+            }
+        };
         let owned = |param: &str| all(param).into_iter().map(str::to_owned).collect();
         let to = from.saturating_add(limit as i64 * width.seconds()).min(end);
         Ok(UsageQuery {
@@ -236,42 +275,91 @@ impl UsageQuery {
             to,
             end,
             group_by,
-            models: owned("models"),
+            names: owned(if usage == Usage::Costs { "line_items" } else { "models" }),
             keys: owned("api_key_ids"),
             projects: owned("project_ids"),
+            users: owned("user_ids"),
+            batch,
+            own: None,
         })
+    }
+
+    /// Of this key alone, whatever else was asked for.
+    pub fn of_key(self, key: &str) -> UsageQuery {
+        UsageQuery { own: Some(key.to_owned()), ..self }
     }
 
     /// The lines that the page needs.
     pub fn ledger(&self) -> LedgerQuery {
-        LedgerQuery::between(self.from, self.to)
+        let only = |list: &[String]| match list {
+            [one] => Some(one.clone()),
+            _ => None,
+        };
+        LedgerQuery {
+            key: self.own.clone().or_else(|| only(&self.keys)),
+            project: only(&self.projects),
+            ..LedgerQuery::between(self.from, self.to)
+        }
+    }
+
+    /// Whether the page is asked for what this project has.
+    fn holds_project(&self, project: &str) -> bool {
+        self.projects.is_empty() || self.projects.iter().any(|p| p == project)
     }
 
     /// The page, of the lines that [`UsageQuery::ledger`] asks for.
     pub fn page(&self, lines: &[LedgerLine]) -> Value {
         let within = |list: &[String], value: &String| list.is_empty() || list.contains(value);
+        // Searches are told apart by the model of their response, which their line does not name.
+        let by_name = matches!(self.usage, Usage::Completions | Usage::Costs);
         let ours = lines.iter().filter(|line| {
             self.usage.holds(line)
                 && (self.from..self.to).contains(&line.at)
-                && within(&self.models, &line.name)
+                && (!by_name || within(&self.names, &line.name))
                 && within(&self.keys, &line.payer.key)
-                && within(&self.projects, &line.payer.project)
+                && self.own.as_ref().is_none_or(|own| *own == line.payer.key)
+                && self.holds_project(&line.payer.project)
+                && within(&self.users, &line.payer.user)
+                && self.batch.is_none_or(|batch| batch == (line.facts.tier == TIER_BATCH))
         });
         let mut buckets: BTreeMap<i64, Vec<&LedgerLine>> = BTreeMap::new();
         let seconds = self.width.seconds();
         for line in ours {
             buckets.entry(line.at.div_euclid(seconds) * seconds).or_default().push(line);
         }
+        self.pages(|start| self.results(&buckets.remove(&start).unwrap_or_default()))
+    }
+
+    /// The page of what is stored, of `(project, bytes)` at the end of the bucket that ends then.
+    pub fn stored(&self, at: impl Fn(i64) -> Vec<(String, u64)>) -> Value {
+        let by_project = self.group_by.contains(&Field::ProjectId);
+        self.pages(|start| {
+            let mut groups: BTreeMap<Option<String>, u64> = BTreeMap::new();
+            for (project, bytes) in at((start + self.width.seconds()).min(self.end)) {
+                if self.holds_project(&project) {
+                    let group = by_project.then_some(project).filter(|name| !name.is_empty());
+                    let sum = groups.entry(group).or_default();
+                    *sum = sum.saturating_add(bytes);
+                }
+            }
+            let result = |(project, bytes)| {
+                json!({"object": self.usage.object(), "usage_bytes": bytes, "project_id": project})
+            };
+            groups.into_iter().map(result).collect()
+        })
+    }
+
+    /// Bucket by bucket, with what `results` says of the one that starts then.
+    fn pages(&self, mut results: impl FnMut(i64) -> Vec<Value>) -> Value {
         let mut data = vec![];
         let mut start = self.from;
         while start < self.to {
-            let end = start + seconds;
-            let lines = buckets.remove(&start).unwrap_or_default();
+            let end = start + self.width.seconds();
             data.push(json!({
                 "object": "bucket",
                 "start_time": start,
                 "end_time": end.min(self.end),
-                "results": self.results(&lines),
+                "results": results(start),
             }));
             start = end;
         }
@@ -309,35 +397,38 @@ impl UsageQuery {
         };
         let mut result = json!({"object": self.usage.object()});
         let numbers = match self.usage {
-            Usage::Completions => json!({
-                "input_tokens": total(|l| l.facts.tokens.prompt()),
-                "output_tokens": total(|l| l.facts.tokens.output()),
-                "input_cached_tokens": sum(&[
-                    Meter::CachedInput, Meter::CachedAudioInput, Meter::CachedImageInput,
-                ]),
-                "input_audio_tokens": sum(&[Meter::AudioInput, Meter::CachedAudioInput]),
-                "output_audio_tokens": sum(&[Meter::AudioOutput]),
-                "num_model_requests": lines.len(),
-            }),
-            Usage::CodeInterpreterSessions => {
-                // A response has one container.
-                let mut responses: Vec<_> = lines.iter().map(|l| &l.response_id).collect();
-                responses.sort();
-                responses.dedup();
-                json!({"num_sessions": responses.len()})
-            }
-            Usage::WebSearchCalls | Usage::FileSearchCalls => json!({"num_requests": lines.len()}),
-            Usage::Costs => {
-                let known: Amount = lines.iter().filter_map(|l| l.amount).sum();
+            Usage::Completions => {
+                use Meter::*;
+                let written = sum(&[CacheWrite, CacheWrite1h, CacheWrite12h, AudioCacheWrite]);
                 json!({
-                    "amount": {"value": known.approximately(), "currency": "usd"},
-                    // Ours: the number above is a float, as OpenAI's is.
-                    "amount_exact": known,
-                    "unknown_lines": lines.iter().filter(|l| l.amount.is_none()).count(),
-                    "quantity": lines.len(),
-                    "quantity_unit": "calls",
+                    "input_tokens": total(|l| l.facts.tokens.prompt()),
+                    "input_uncached_tokens": sum(&[Input, AudioInput, ImageInput, VideoInput]),
+                    "input_text_tokens": sum(&[Input]),
+                    "input_audio_tokens": sum(&[AudioInput]),
+                    "input_image_tokens": sum(&[ImageInput]),
+                    "input_cached_tokens": sum(&[CachedInput, CachedAudioInput, CachedImageInput]),
+                    "input_cached_text_tokens": sum(&[CachedInput]),
+                    "input_cached_audio_tokens": sum(&[CachedAudioInput]),
+                    "input_cached_image_tokens": sum(&[CachedImageInput]),
+                    "input_cache_write_tokens": written,
+                    "output_tokens": total(|l| l.facts.tokens.output()),
+                    "output_text_tokens": sum(&[Output, ReasoningOutput]),
+                    "output_audio_tokens": sum(&[AudioOutput]),
+                    "output_image_tokens": sum(&[ImageOutput]),
+                    "num_model_requests": lines.len(),
                 })
             }
+            // A response has one container.
+            Usage::CodeInterpreterSessions => {
+                json!({"num_sessions": distinct(lines, |l| &l.response_id)})
+            }
+            Usage::WebSearchCalls => json!({
+                "num_model_requests": distinct(lines, |l| (&l.response_id, step(l))),
+                "num_requests": lines.len(),
+            }),
+            Usage::FileSearchCalls => json!({"num_requests": lines.len()}),
+            Usage::VectorStores => json!({}),
+            Usage::Costs => self.cost(lines),
         };
         let (Value::Object(result_fields), Value::Object(numbers)) = (&mut result, numbers) else {
             unreachable!("both are written as objects above")
@@ -346,4 +437,40 @@ impl UsageQuery {
         result_fields.extend(fields);
         result
     }
+
+    /// What is known of it is a lower bound where a line has no price; where none has one, there is
+    /// no number at all.
+    fn cost(&self, lines: &[&LedgerLine]) -> Value {
+        let total = Total::of(lines.iter().copied());
+        let known = (total.unknown < total.lines).then_some(total.known);
+        let (quantity, unit) = match (self.group_by.contains(&Field::LineItem), lines.first()) {
+            (true, Some(line)) if line.kind == Kind::Model => {
+                let tokens = |l: &LedgerLine| {
+                    l.facts.tokens.prompt().saturating_add(l.facts.tokens.output())
+                };
+                let tokens = lines.iter().map(|l| tokens(l)).fold(0, u64::saturating_add);
+                (json!(tokens), json!("tokens"))
+            }
+            (true, Some(_)) => (json!(lines.len()), json!("calls")),
+            _ => (Value::Null, Value::Null),
+        };
+        json!({
+            "amount": {"value": known.map(Amount::approximately), "currency": "usd"},
+            "quantity": quantity,
+            "quantity_unit": unit,
+            // Ours: the number above is a float, as OpenAI's is, and unknown is no number.
+            "amount_exact": known,
+            "unknown_calls": total.unknown,
+            "estimates": total.estimates,
+        })
+    }
+}
+
+fn distinct<'a, K: Ord>(lines: &[&'a LedgerLine], key: impl Fn(&'a LedgerLine) -> K) -> usize {
+    lines.iter().map(|line| key(line)).collect::<BTreeSet<_>>().len()
+}
+
+/// The step of a call's key: what stands before its first colon.
+fn step(line: &LedgerLine) -> &str {
+    line.call.split(':').next().unwrap_or_default()
 }

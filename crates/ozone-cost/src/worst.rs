@@ -55,7 +55,7 @@ impl PriceBook {
         let dearest = |meters: &[Meter]| -> Result<Price, Unknown> {
             let prices = meters.iter().filter_map(|meter| rates[*meter as usize]);
             let meter = meters[0];
-            prices.max().ok_or_else(|| Unknown::Meter { row: row.at.id.clone(), meter })
+            prices.max().ok_or_else(|| Unknown::Meter { row: row.at.clone(), meter })
         };
         let input = dearest(&[Meter::Input, Meter::CachedInput, Meter::CacheWrite])?;
         let output = dearest(&[Meter::Output, Meter::ReasoningOutput])?;

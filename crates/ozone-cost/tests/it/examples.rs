@@ -67,31 +67,21 @@ fn t10_cache_writes_by_lifetime_and_batches() {
     assert_eq!(total(&facts(Meter::CacheWrite1h), today()), "1.905");
 }
 
-/// The announcement's suite: what o3, Gemini 2.5 Pro and Claude Sonnet 4 came to.
+/// The announcement's suite: what o3, Gemini 2.5 Pro and Claude Sonnet 4 came to, of calls that add
+/// up to those sums at the prices of the day.
 #[test]
 fn t13_a_suite_keeps_its_order_and_its_ratios() {
-    // 15 million tokens in and 45 million out are 390 dollars at o3's price; the others used more.
-    let day = at("2025-06-20");
-    let sum = |model: &str, calls: &[(u64, u64)]| -> Amount {
-        let price = |(input, output): &(u64, u64)| {
-            price(&in_and_out(model, *input, *output), day).total.unwrap()
-        };
-        calls.iter().map(price).sum()
+    let sum = |model: &str, calls: usize, input: u64, output: u64, day: &str| -> Amount {
+        let facts = in_and_out(model, input, output);
+        (0..calls).map(|_| price(&facts, at(day)).total.unwrap()).sum()
     };
-    let half = |input, output| vec![(input, output); 300];
-    let o3 = sum("o3", &half(50_000, 150_000));
-    let gemini = sum("gemini-2.5-pro", &half(100_000, 311_166));
-    let rest = sum("gemini-2.5-pro", &[(1_600, 0), (0, 20_000)]);
-    let sonnet = sum("claude-sonnet-4", &half(80_000, 60_000));
-    assert_eq!(o3.to_string(), "390");
-    assert_eq!((gemini + rest).to_string(), "971.2");
-    assert_eq!(sonnet.to_string(), "342");
+    let o3 = sum("o3", 300, 50_000, 150_000, "2025-06-20");
+    let gemini = sum("gemini-2.5-pro", 400, 100_000, 230_250, "2025-06-20");
+    let sonnet = sum("claude-sonnet-4", 300, 80_000, 60_000, "2025-06-20");
+    assert_eq!([o3, gemini, sonnet].map(|sum| sum.to_string()), ["390", "971", "342"]);
     assert!(sonnet < o3 && o3 < gemini);
-    let ratio = |a: Amount, b: Amount| (a.approximately() / b.approximately() * 1000.0).round();
-    assert_eq!(ratio(sonnet, o3), 877.0);
-    assert_eq!(ratio("971".parse().unwrap(), o3), 2490.0);
-    let before: Amount = (0..300)
-        .map(|_| price(&in_and_out("o3", 50_000, 150_000), at("2025-06-09")).total.unwrap())
-        .sum();
-    assert_eq!(before.to_string(), "1950");
+    let ratio = |a: Amount, b: Amount| format!("{:.3}", a.approximately() / b.approximately());
+    assert_eq!(ratio(gemini, o3), "2.490");
+    assert_eq!(ratio(sonnet, o3), "0.877");
+    assert_eq!(sum("o3", 300, 50_000, 150_000, "2025-06-09").to_string(), "1950");
 }

@@ -1,6 +1,6 @@
 //! What holds for any usage.
 
-use ozone_cost::{Amount, Facts, Meter, PriceBook, Tokens};
+use ozone_cost::{Amount, By, Facts, Kind, LedgerLine, Meter, PriceBook, Report, Tokens, Total};
 use proptest::prelude::*;
 
 use crate::support::{at, book, in_and_out, price, row, today};
@@ -70,6 +70,25 @@ proptest! {
         prop_assert_eq!(Some(sum), price(&in_and_out("o4-mini", input, output), today()).total);
     }
 
+    /// A ledger says the same however its lines were written, to the last digit.
+    #[test]
+    fn the_order_of_ledger_lines_does_not_matter(
+        order in Just((0u64..60).collect::<Vec<_>>()).prop_shuffle()
+    ) {
+        let book = PriceBook::built_in();
+        let line = |i: u64| {
+            let (model, at) = (["o3", "o4-mini", "mystery"][i as usize % 3], today() - 7_000 * i as i64);
+            LedgerLine::new(&format!("resp_{i}"), LedgerLine::model_call(1), Kind::Model, model, at)
+                .priced(&book, in_and_out(model, 1 + i, 7 * i))
+        };
+        let shuffled: Vec<LedgerLine> = order.into_iter().map(line).collect();
+        let sorted: Vec<LedgerLine> = (0..60).map(line).collect();
+        prop_assert_eq!(Total::of(&shuffled), Total::of(&sorted));
+        for by in [By::Day, By::Model] {
+            prop_assert_eq!(Report::of(&shuffled, by), Report::of(&sorted, by));
+        }
+    }
+
     #[test]
     fn a_total_is_the_sum_of_its_lines(tokens in usage()) {
         let priced = price(&Facts::new("openai", "o3", tokens), today());
@@ -93,5 +112,21 @@ proptest! {
     fn any_number_is_priced_without_a_panic(input in any::<u64>(), output in any::<u64>(), when in any::<i64>()) {
         let _ = price(&in_and_out("o3", input, output), when);
         let _ = price(&in_and_out("deepseek-v4-pro", input, output), when);
+    }
+}
+
+proptest! {
+    // A million lines take a while.
+    #![proptest_config(ProptestConfig::with_cases(8))]
+
+    /// A million calls cost what one call of a million times their tokens costs: floats would not.
+    #[test]
+    fn a_million_ledger_lines_add_up_exactly(input in 0u64..100_000, output in 0u64..100_000) {
+        let book = PriceBook::built_in();
+        let line = LedgerLine::new("r", LedgerLine::model_call(1), Kind::Model, "o4-mini", today());
+        let line = line.priced(&book, in_and_out("o4-mini", input, output));
+        let total = Total::of(std::iter::repeat_n(&line, 1_000_000));
+        let at_once = in_and_out("o4-mini", input * 1_000_000, output * 1_000_000);
+        prop_assert_eq!(total.amount(), price(&at_once, today()).total);
     }
 }

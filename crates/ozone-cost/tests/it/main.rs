@@ -8,6 +8,7 @@ mod laws;
 mod litellm;
 mod reports;
 mod rules;
+mod suites;
 mod support;
 mod times;
 mod usage_pages;

@@ -135,10 +135,34 @@ fn a_comparison_says_what_it_cannot_know() {
     let known: Vec<bool> = comparison.offers.iter().map(|o| o.total.is_some()).collect();
     assert!(known.is_sorted_by(|a, b| a >= b), "unknown ones come last");
     let caveats = comparison.caveats.join("\n");
-    for part in ["6000 tokens came from a cache", "1 tool call ran on this machine", "free quota"] {
+    for part in [
+        "6000 tokens came from a cache",
+        "1 tool call ran on this machine",
+        "$0.03 at openai",
+        "free quota",
+    ] {
         assert!(caveats.contains(part), "{caveats}");
     }
     assert!(comparison.csv().contains("openai,o3,default,0.061,\r\n"));
+}
+
+/// A day without a call is a gap in the chart, and not left out of it.
+#[test]
+fn a_chart_of_days_shows_the_pauses() {
+    let day = |text: &str| line("r", "o3", ten_thousand_in("o3"), at(text));
+    let bars = |lines: &[LedgerLine], by| {
+        let svg = Report::of(lines, by).svg();
+        let labels = svg.split("text-anchor=\"end\">").skip(1);
+        labels.map(|l| l.split('<').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let lines = [day("2028-02-28"), day("2028-03-02")];
+    assert_eq!(bars(&lines, By::Day), ["2028-02-28", "2028-02-29", "2028-03-01", "2028-03-02"]);
+    let lines = [day("2027-11-30"), day("2028-02-01")];
+    assert_eq!(bars(&lines, By::Month), ["2027-11", "2027-12", "2028-01", "2028-02"]);
+    // However long the pause, the chart stays of one size and says what it left out.
+    let lines = [day("1999-12-31"), day("2028-02-01")];
+    assert_eq!(bars(&lines, By::Day).len(), 60);
+    assert!(Report::of(&lines, By::Day).svg().contains("and 1 earlier"));
 }
 
 /// A provider that bills no cache writes reads those tokens as any others.
