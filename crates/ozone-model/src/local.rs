@@ -2,8 +2,9 @@
 //!
 //! What the model sampled stays the ids that it sampled; what follows is what the template adds.
 //! So the tokens of a turn after a tool call begin with exactly those of the turn before, and the
-//! engine computes only what is new. Calls are sampled under the grammar of their tools' schemas,
-//! thinking is ended at its limit, and a killed run's sample goes on behind the ids it had.
+//! engine computes only what is new. Calls are sampled under the grammar of their tools' schemas, an
+//! answer that must have a form under the grammar of that form; thinking is ended at its limit, and
+//! a killed run's sample goes on behind the ids it had.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,8 +12,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::{FutureExt, Stream, StreamExt};
 use ozone_prompt::{
-    Appended, ChatTemplate, Conversation, Delta, Format, Message, SpecialToken, StreamParser,
-    TemplateError, Tokenizer, Transcript, call_grammar,
+    AnswerCalls, AnswerShape, Appended, ChatTemplate, Conversation, Delta, Format, Message,
+    SpecialToken, StreamParser, TemplateError, Tokenizer, ToolSpec, Transcript, answer_grammar,
+    call_grammar,
 };
 use ozone_types::Usage;
 
@@ -21,8 +23,8 @@ use crate::engine::{
     GrammarRule, ThinkingLimit, Token, TokenStream, Trigger, Vocab,
 };
 use crate::{
-    ModelBackend, ModelError, ModelInfo, Sample, SampleEvent, SampleRequest, SampleStream, Stop,
-    TokenLogprob, Turn,
+    Calls, Constraints, Enforces, ModelBackend, ModelError, ModelInfo, Sample, SampleEvent,
+    SampleRequest, SampleStream, Stop, TokenLogprob, Turn,
 };
 
 /// Tokens that one chunk may bring: more are waiting only where the reader is slow.
@@ -138,7 +140,7 @@ impl LocalBackend {
                 ..engine::Sampling::default()
             },
             stop_ids: self.stop_ids(),
-            grammars: self.grammars(request),
+            grammars: self.grammars(request, transcript.thinking_open()),
             thinking: self.thinking_limit(request, transcript.thinking_open()),
             logprobs: (sampling.top_logprobs > 0).then_some(sampling.top_logprobs.into()),
             ban: Vec::new(),
@@ -151,7 +153,13 @@ impl LocalBackend {
         texts.filter_map(|text| self.tokenizer.vocab.special_token(text)).collect()
     }
 
-    fn grammars(&self, request: &SampleRequest) -> Vec<GrammarRule> {
+    fn grammars(&self, request: &SampleRequest, thinking_open: bool) -> Vec<GrammarRule> {
+        let shape = shape(&request.constraints);
+        if !shape.is_free()
+            && let Some(lark) = self.answer_grammar(&request.tools, &shape, thinking_open)
+        {
+            return vec![GrammarRule { trigger: Trigger::AtOnce, lark }];
+        }
         let grammar = call_grammar(self.template.format(), &request.tools, Some(&self.tokenizer));
         let rule = grammar.map(|grammar| GrammarRule {
             trigger: match grammar.trigger_token {
@@ -161,6 +169,15 @@ impl LocalBackend {
             lark: grammar.lark,
         });
         rule.into_iter().collect()
+    }
+
+    fn answer_grammar(
+        &self,
+        tools: &[ToolSpec],
+        shape: &AnswerShape<'_>,
+        thinking_open: bool,
+    ) -> Option<String> {
+        answer_grammar(self.template.format(), tools, shape, thinking_open, &self.tokenizer)
     }
 
     fn thinking_limit(&self, request: &SampleRequest, open: bool) -> Option<ThinkingLimit> {
@@ -185,9 +202,19 @@ impl LocalBackend {
         })
     }
 
-    /// A schema that the grammar engine does not know only loses the guarantee, not the answer.
-    fn start(&self, request: GenerateRequest) -> Result<TokenStream, ModelError> {
+    /// A tool's schema that the grammar engine does not know only loses the guarantee, not the
+    /// answer; that of the text was promised ([`Enforces::text`]).
+    fn start(
+        &self,
+        request: GenerateRequest,
+        constraints: &Constraints,
+    ) -> Result<TokenStream, ModelError> {
         match self.engine.generate(request.clone()) {
+            Err(EngineError::Grammar(cause)) if constraints.text.is_some() => {
+                Err(ModelError::InvalidRequest(format!(
+                    "this model cannot keep to the schema of `text.format`: {cause}"
+                )))
+            }
             Err(EngineError::Grammar(cause)) if !request.grammars.is_empty() => {
                 tracing::warn!("calls are sampled without a grammar: {cause}");
                 let request = GenerateRequest { grammars: Vec::new(), ..request };
@@ -247,12 +274,41 @@ impl ModelBackend for LocalBackend {
             let events = [started].into_iter().chain(reading.finish(stop));
             return Ok(futures::stream::iter(events.map(Ok)).boxed());
         }
-        reading.tokens = Some(self.start(self.generate_request(&request, &transcript))?);
+        let generate = self.generate_request(&request, &transcript);
+        reading.tokens = Some(self.start(generate, &request.constraints)?);
         Ok(reading.events().boxed())
+    }
+
+    fn enforces(&self) -> Enforces {
+        let any = serde_json::json!({});
+        let free = Constraints::default();
+        let text = AnswerShape { text: Some(&any), ..shape(&free) };
+        let calls = AnswerShape { calls: AnswerCalls::Required, ..shape(&free) };
+        let (name, description) = ("any".to_owned(), String::new());
+        let tool = ToolSpec { name, description, parameters: any.clone() };
+        Enforces {
+            // A schema may ask for more than grammars know.
+            arguments: false,
+            calls: self.answer_grammar(std::slice::from_ref(&tool), &calls, false).is_some(),
+            text: self.answer_grammar(&[tool], &text, false).is_some(),
+        }
     }
 
     fn release(&self, key: &str) {
         self.engine.release(key);
+    }
+}
+
+fn shape(constraints: &Constraints) -> AnswerShape<'_> {
+    AnswerShape {
+        calls: match &constraints.calls {
+            Calls::Auto => AnswerCalls::Auto,
+            Calls::None => AnswerCalls::None,
+            Calls::Required => AnswerCalls::Required,
+            Calls::Named(name) => AnswerCalls::Named(name),
+        },
+        parallel_calls: constraints.parallel_calls,
+        text: constraints.text.as_ref(),
     }
 }
 

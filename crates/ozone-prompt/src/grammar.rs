@@ -1,6 +1,7 @@
-//! The grammar under which a call is sampled, so that a malformed one cannot be produced.
+//! The grammars under which calls and whole answers are sampled, so that a malformed one cannot be
+//! produced.
 //!
-//! It begins where the format's opening tag ends and covers everything up to and with the closing
+//! That of a call begins where the format's opening tag ends and covers everything up to and with the closing
 //! tag: one of the offered names, and arguments that fit that tool's own schema. It is written in
 //! llguidance's dialect of Lark, with the spacing that the models were trained on (Python's
 //! `json.dumps`; a model that writes JSON without spaces may do so) and no other white space, so that
@@ -27,23 +28,165 @@ pub fn call_grammar(
     tools: &[ToolSpec],
     tokenizer: Option<&dyn Tokenizer>,
 ) -> Option<CallGrammar> {
+    let tags = Tags { tokenizer };
+    let Call { trigger, body, rules } = call(format, tools.iter(), &tags)?;
+    let lark = format!("start: {body}\n{rules}");
+    Some(CallGrammar { trigger: trigger.to_string(), trigger_token: tags.id(trigger), lark })
+}
+
+/// Which calls an answer may or must hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerCalls<'a> {
+    Auto,
+    None,
+    /// At least one.
+    Required,
+    /// This one.
+    Named(&'a str),
+}
+
+/// What a whole answer must look like.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AnswerShape<'a> {
+    pub calls: AnswerCalls<'a>,
+    /// `false`: at most one call.
+    pub parallel_calls: bool,
+    /// A JSON schema that the text, where there is one, must fit.
+    pub text: Option<&'a Value>,
+}
+
+impl AnswerShape<'_> {
+    /// Whether any answer will do.
+    pub fn is_free(&self) -> bool {
+        self.calls == AnswerCalls::Auto && self.parallel_calls && self.text.is_none()
+    }
+}
+
+/// The grammar of a whole answer, from its first token on, in llguidance's Lark: perhaps thoughts,
+/// which are free, then text or calls. `thinking_open` says that the prompt has opened the thought.
+///
+/// `None` where it cannot be written: the format's tags are no tokens of this vocabulary (text could
+/// not be told from tags), or a call is due and none of its tools can be called.
+pub fn answer_grammar(
+    format: Format,
+    tools: &[ToolSpec],
+    shape: &AnswerShape<'_>,
+    thinking_open: bool,
+    tokenizer: &dyn Tokenizer,
+) -> Option<String> {
+    let tags = Tags { tokenizer: Some(tokenizer) };
+    let tag = |tag: &str| tags.id(tag).map(|id| format!("<[{id}]>"));
+    let may_call = |tool: &&ToolSpec| match shape.calls {
+        AnswerCalls::None => false,
+        AnswerCalls::Named(name) => tool.name == name,
+        AnswerCalls::Auto | AnswerCalls::Required => true,
+    };
+    let call = call(format, tools.iter().filter(may_call), &tags);
+    let is_due = matches!(shape.calls, AnswerCalls::Required | AnswerCalls::Named(_));
+    let thoughts = match format {
+        Format::HermesQwen | Format::Plain | Format::DeepSeekR1 => {
+            match (thinking_open, tag("<think>"), tag("</think>")) {
+                (true, _, close) => format!("free {} gap", close?),
+                (false, Some(open), Some(close)) => format!("(gap {open} free {close})? gap"),
+                (false, _, _) => "gap".to_owned(),
+            }
+        }
+        Format::Harmony => format!(
+            "({} (\"analysis\" | \"commentary\") {} free {} {} \"assistant\")*",
+            tag("<|channel|>")?,
+            tag("<|message|>")?,
+            tag("<|end|>")?,
+            tag("<|start|>")?
+        ),
+    };
+    let mut lark = String::new();
+    let text = match shape.text {
+        Some(schema) => {
+            lark.push_str(&format!("json: %json {}\n", spaced(schema.clone(), false)));
+            "json"
+        }
+        None => "free",
+    };
+    let said = match format {
+        Format::Harmony => format!(
+            "{} \"final\" (\" \"? {} \"json\")? {} {text}",
+            tag("<|channel|>")?,
+            tag("<|constrain|>")?,
+            tag("<|message|>")?
+        ),
+        Format::HermesQwen | Format::Plain | Format::DeepSeekR1 => text.to_owned(),
+    };
+    let called = match call {
+        None if is_due => return None,
+        None => None,
+        Some(Call { trigger, body, rules }) => {
+            lark.push_str(&rules);
+            let one = match format {
+                Format::Harmony => {
+                    format!("({} \"commentary\")? {} {body}", tag("<|channel|>")?, literal(trigger))
+                }
+                Format::HermesQwen | Format::Plain | Format::DeepSeekR1 => {
+                    format!("{} {body}", tag(trigger)?)
+                }
+            };
+            lark.push_str(&format!("call: {one}\n"));
+            let all = match (format, shape.parallel_calls) {
+                (Format::Harmony, _) | (_, false) => "call".to_owned(),
+                (_, true) => "call (gap call)*".to_owned(),
+            };
+            Some(match format {
+                Format::DeepSeekR1 => {
+                    format!(
+                        "{} {all} {}",
+                        tag("<｜tool▁calls▁begin｜>")?,
+                        tag("<｜tool▁calls▁end｜>")?
+                    )
+                }
+                Format::HermesQwen | Format::Plain | Format::Harmony => all,
+            })
+        }
+    };
+    // Without a schema, text may stand before calls too.
+    let before = if shape.text.is_none() && format != Format::Harmony { "free " } else { "" };
+    let answer = match called {
+        Some(called) if is_due => called,
+        Some(called) => format!("({said} | {before}{called})"),
+        None => said,
+    };
+    Some(format!("start: {thoughts} {answer}\nfree: /(?s:.*)/\ngap: /[ \\n]{{0,4}}/\n{lark}"))
+}
+
+/// How a format writes a call.
+struct Call {
+    /// What it begins with.
+    trigger: &'static str,
+    /// What follows, to the end of the call.
+    body: String,
+    /// The rules that `body` names.
+    rules: String,
+}
+
+/// `None` where nothing can be called.
+fn call<'a>(
+    format: Format,
+    tools: impl Iterator<Item = &'a ToolSpec>,
+    tags: &Tags<'_>,
+) -> Option<Call> {
     // In Harmony a name with a dot is a recipient outside of `functions`, which does not trigger.
     let triggers = |tool: &&ToolSpec| format != Format::Harmony || !tool.name.contains('.');
-    let tools: Vec<&ToolSpec> = tools.iter().filter(triggers).collect();
+    let tools: Vec<&ToolSpec> = tools.filter(triggers).collect();
     if tools.is_empty() {
         return None;
     }
-    let tags = Tags { tokenizer };
-    let (trigger, start, rules) = match format {
-        Format::HermesQwen | Format::Plain => hermes(&tools, &tags),
-        Format::DeepSeekR1 => deep_seek(&tools, &tags),
-        Format::Harmony => harmony(&tools, &tags),
+    let (trigger, body, mut rules) = match format {
+        Format::HermesQwen | Format::Plain => hermes(&tools, tags),
+        Format::DeepSeekR1 => deep_seek(&tools, tags),
+        Format::Harmony => harmony(&tools, tags),
     };
-    let mut lark = format!("start: {start}\n{rules}");
     for (at, tool) in tools.iter().enumerate() {
-        lark.push_str(&format!("args_{at}: %json {}\n", schema(&tool.parameters)));
+        rules.push_str(&format!("args_{at}: %json {}\n", schema(&tool.parameters)));
     }
-    Some(CallGrammar { trigger: trigger.to_string(), trigger_token: tags.id(trigger), lark })
+    Some(Call { trigger, body, rules })
 }
 
 struct Tags<'a> {
@@ -159,11 +302,19 @@ fn schema(parameters: &Value) -> Value {
             schema["additionalProperties"] = json!(false);
         }
     }
+    spaced(schema, true)
+}
+
+/// The schema with the spacing of `json.dumps`. A `lenient` one passes over what cannot be enforced.
+fn spaced(mut schema: Value, lenient: bool) -> Value {
+    if !schema.is_object() {
+        schema = json!({});
+    }
     schema["x-guidance"] = json!({
         "whitespace_flexible": false,
         "item_separator": ", ?",
         "key_separator": ": ?",
-        "lenient": true,
+        "lenient": lenient,
     });
     schema
 }

@@ -21,7 +21,7 @@ mod template;
 mod transcript;
 
 pub use format::Format;
-pub use grammar::{CallGrammar, call_grammar};
+pub use grammar::{AnswerCalls, AnswerShape, CallGrammar, answer_grammar, call_grammar};
 pub use marks::Marks;
 pub use message::{Conversation, Day, Effort, Message, ToolCall, ToolSpec};
 pub use stream::{Cut, Delta, Parsed, ParsedItem, Problem, RAW_BYTES_MAX, StreamParser};

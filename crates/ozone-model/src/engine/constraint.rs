@@ -57,9 +57,13 @@ impl Constraint {
         matches!(self.state, State::Complete)
     }
 
-    /// Whether a grammar rules.
-    pub fn is_inside(&self) -> bool {
-        matches!(self.state, State::Inside { .. })
+    /// Whether a grammar rules that knows nothing of thoughts: a call. That of a whole answer
+    /// knows where they may end.
+    pub fn is_inside_call(&self) -> bool {
+        match &self.state {
+            State::Inside { rule, .. } => self.rules[*rule].0 != Trigger::AtOnce,
+            State::Watching | State::Complete => false,
+        }
     }
 
     /// The tokens that may follow, where a grammar rules.
@@ -69,6 +73,15 @@ impl Constraint {
             Ok(mask) if mask.is_zero() => Err(EngineError::DeadEnd("the grammar allows none")),
             Ok(mask) => Ok(Some(mask)),
             Err(error) => Err(EngineError::grammar(error)),
+        }
+    }
+
+    /// Whether a token may follow now: within a character, its end must.
+    pub fn allows(&mut self, id: u32) -> bool {
+        match &mut self.state {
+            State::Inside { matcher, .. } => matcher.validate_tokens(&[id]).is_ok_and(|n| n == 1),
+            State::Watching => true,
+            State::Complete => false,
         }
     }
 

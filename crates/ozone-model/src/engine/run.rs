@@ -137,8 +137,9 @@ impl Run {
         context_tokens: usize,
     ) -> Result<Option<FinishReason>, EngineError> {
         // A call that was begun within a thought is finished first.
-        if !self.me.constraint.is_inside()
+        if !self.me.constraint.is_inside_call()
             && let Some(ids) = self.thinking.forced()
+            && ids.first().is_some_and(|id| self.me.constraint.allows(*id))
         {
             return self.write_by_force(&ids, vocab, context_tokens);
         }
@@ -159,7 +160,10 @@ impl Run {
     ) -> Result<Option<FinishReason>, EngineError> {
         for &id in ids {
             let before = &self.tokens[self.prompt_len..];
-            if self.me.constraint.offer(before, id, vocab.decode_bytes(id))? == Offer::Refused {
+            let bytes = vocab.decode_bytes(id);
+            if !self.me.constraint.allows(id)
+                || self.me.constraint.offer(before, id, bytes)? == Offer::Refused
+            {
                 break;
             }
             let picked = Picked { id, logprob: None, top: Vec::new() };

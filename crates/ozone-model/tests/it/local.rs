@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 
 use ozone_model::engine::{EngineOptions, KvType};
 use ozone_model::synthetic::Shape;
-use ozone_model::{LocalBackend, ModelBackend, SampleRequest, Sampling, Stop, Turn};
+use ozone_model::{
+    Calls, Constraints, LocalBackend, ModelBackend, ModelError, SampleRequest, Sampling, Stop, Turn,
+};
 use ozone_prompt::{Delta, Format, Message};
 
 use crate::conformance::{self, ask, sample};
@@ -152,4 +154,94 @@ async fn sampled_ids_are_never_tokenised_again() {
         let next = sample(&backend, &request).await.unwrap();
         assert_eq!(next.cached_tokens, seen.len() as u64, "exactly the new tokens are computed");
     }
+}
+
+/// A question whose answer must have a form, asked of random weights.
+fn shaped(seed: u64, constraints: &Constraints) -> SampleRequest {
+    let sampling = Sampling { temperature: 1.5, seed, ..Sampling::default() };
+    let constraints = constraints.clone();
+    SampleRequest { sampling, constraints, ..ask(&format!("shaped {seed}"), "Is it?", 1500) }
+}
+
+fn verdict() -> serde_json::Value {
+    serde_json::json!({
+        "type": "object",
+        "properties": {"prime": {"type": "boolean"}, "why": {"type": "string", "maxLength": 20}},
+        "required": ["prime", "why"],
+        "additionalProperties": false,
+    })
+}
+
+#[tokio::test]
+async fn a_structured_answer_fits_its_schema_also_after_a_thought_that_is_ended() {
+    let backend = backend();
+    assert!(backend.enforces().text && backend.enforces().calls);
+    let constraints =
+        Constraints { calls: Calls::None, text: Some(verdict()), ..Constraints::default() };
+    let mut whole = 0;
+    for seed in 0..12 {
+        let mut request = shaped(seed, &constraints);
+        if seed % 2 == 0 {
+            request.started = think(&backend);
+            request.thinking_tokens_max = Some(20);
+        }
+        let sampled = sample(&backend, &request).await.unwrap();
+        let Message::Assistant { text, tool_calls, .. } = sampled.sample.message else {
+            panic!("not an assistant's message");
+        };
+        assert!(tool_calls.is_empty());
+        if sampled.sample.stop == Stop::EndOfTurn {
+            let value: serde_json::Value = serde_json::from_str(text.trim()).expect(&text);
+            assert!(value["prime"].is_boolean() && value["why"].is_string(), "{text}");
+            whole += 1;
+        }
+    }
+    assert!(whole > 6, "{whole} answers ended");
+}
+
+#[tokio::test]
+async fn a_call_that_is_due_is_made_and_the_conversation_goes_on() {
+    let backend = backend();
+    let named = Calls::Named("python".to_owned());
+    for (seed, calls) in [Calls::Required, named].into_iter().cycle().take(8).enumerate() {
+        let constraints = Constraints { calls, parallel_calls: false, ..Constraints::default() };
+        let mut request = shaped(seed as u64, &constraints);
+        let sampled = sample(&backend, &request).await.unwrap();
+        if sampled.sample.stop != Stop::EndOfTurn {
+            continue;
+        }
+        let Message::Assistant { tool_calls, .. } = &sampled.sample.message else {
+            panic!("not an assistant's message");
+        };
+        assert_eq!(tool_calls.len(), 1);
+        assert_eq!(sampled.sample.problems, []);
+        // What the grammar left out, the template adds.
+        let seen = [&backend.prompt(&request).unwrap()[..], &sampled.ids].concat();
+        request.turns.push(Turn::Sampled { ids: sampled.ids, message: sampled.sample.message });
+        request.turns.push(Turn::Given(Message::ToolResult {
+            call_id: "call_0".to_owned(),
+            name: "python".to_owned(),
+            output: "done".to_owned(),
+        }));
+        let prompt = backend.prompt(&request).unwrap();
+        assert!(prompt.starts_with(&seen));
+        let vocab = backend.engine().vocab();
+        let after: Vec<u8> =
+            prompt[seen.len()..].iter().flat_map(|id| vocab.decode_bytes(*id).to_vec()).collect();
+        let after = String::from_utf8_lossy(&after);
+        assert!(after.starts_with("<|im_end|>\n<|im_start|>user\n<tool_response>"), "{after}");
+    }
+}
+
+#[tokio::test]
+async fn a_schema_that_cannot_be_kept_to_is_refused() {
+    let backend = backend();
+    let schema =
+        serde_json::json!({"type": "array", "items": {"type": "integer"}, "uniqueItems": true});
+    let constraints = Constraints { text: Some(schema), ..Constraints::default() };
+    let error = sample(&backend, &shaped(0, &constraints)).await.err();
+    assert!(
+        matches!(&error, Some(ModelError::InvalidRequest(why)) if why.contains("uniqueItems")),
+        "{error:?}"
+    );
 }

@@ -3,8 +3,11 @@ use std::sync::Arc;
 use llguidance::api::TopLevelGrammar;
 use llguidance::toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie};
 use llguidance::{Matcher, ParserFactory};
-use ozone_prompt::{CallGrammar, Format, StreamParser, Tokenizer, ToolSpec, call_grammar};
-use serde_json::json;
+use ozone_prompt::{
+    AnswerCalls, AnswerShape, Format, StreamParser, Tokenizer, ToolSpec, answer_grammar,
+    call_grammar,
+};
+use serde_json::{Value, json};
 
 use crate::support::*;
 
@@ -20,11 +23,11 @@ fn environment(vocabulary: &Bytes) -> TokEnv {
 }
 
 /// How many of these tokens the grammar takes, and whether it is complete then.
-fn run(grammar: &CallGrammar, vocabulary: &Bytes, ids: &[u32]) -> (usize, bool) {
+fn run(lark: &str, vocabulary: &Bytes, ids: &[u32]) -> (usize, bool) {
     let environment = environment(vocabulary);
     let mut factory = ParserFactory::new_simple(&environment).unwrap();
     factory.quiet();
-    let grammar = TopLevelGrammar::from_lark(grammar.lark.clone());
+    let grammar = TopLevelGrammar::from_lark(lark.to_owned());
     let mut matcher = Matcher::new(factory.create_parser(grammar));
     assert!(!matcher.is_error(), "{:?}", matcher.get_error());
     let mut taken = 0;
@@ -41,12 +44,12 @@ fn run(grammar: &CallGrammar, vocabulary: &Bytes, ids: &[u32]) -> (usize, bool) 
 fn accepts(format: Format, tools: &[ToolSpec], vocabulary: &Bytes, text: &str) -> bool {
     let grammar = call_grammar(format, tools, Some(vocabulary)).unwrap();
     let ids = vocabulary.encode(text, true);
-    let by_tokens = run(&grammar, vocabulary, &ids) == (ids.len(), true);
+    let by_tokens = run(&grammar.lark, vocabulary, &ids) == (ids.len(), true);
     // And where the same tags are plain characters.
     let plain = Bytes::new(&[], &[]);
     let grammar = call_grammar(format, tools, Some(&plain)).unwrap();
     let ids = plain.encode(text, true);
-    assert_eq!(run(&grammar, &plain, &ids) == (ids.len(), true), by_tokens, "{text}");
+    assert_eq!(run(&grammar.lark, &plain, &ids) == (ids.len(), true), by_tokens, "{text}");
     by_tokens
 }
 
@@ -196,4 +199,135 @@ fn unusual_tools_still_give_a_grammar() {
     ));
     assert!(!ok("\n{\"name\": \"deep\", \"arguments\": {\"list\": []}}\n</tool_call>"));
     assert!(ok("\n{\"name\": \"python\", \"arguments\": {\"code\": \"1\"}}\n</tool_call>"));
+}
+
+/// Whether each text is an answer of this shape.
+fn check_answers(
+    format: Format,
+    vocabulary: &Bytes,
+    shape: &AnswerShape<'_>,
+    open: bool,
+    right: &[&str],
+    wrong: &[&str],
+) {
+    let grammar = answer_grammar(format, &tools(), shape, open, vocabulary).unwrap();
+    for (texts, fit) in [(right, true), (wrong, false)] {
+        for text in texts {
+            let ids = vocabulary.encode(text, true);
+            assert_eq!(
+                run(&grammar, vocabulary, &ids) == (ids.len(), true),
+                fit,
+                "{text}\n{grammar}"
+            );
+        }
+    }
+}
+
+const ANY: AnswerShape<'_> =
+    AnswerShape { calls: AnswerCalls::Auto, parallel_calls: true, text: None };
+
+fn verdict() -> Value {
+    json!({
+        "type": "object",
+        "properties": {"prime": {"type": "boolean"}},
+        "required": ["prime"],
+        "additionalProperties": false,
+    })
+}
+
+const CODE: &str =
+    "<tool_call>\n{\"name\": \"python\", \"arguments\": {\"code\": \"1\"}}\n</tool_call>";
+const CITY: &str =
+    "<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Ulm\"}}\n</tool_call>";
+
+#[test]
+fn a_structured_answer_is_json_or_calls_behind_free_thoughts() {
+    let (vocabulary, schema) = (Bytes::qwen(), verdict());
+    let shape = AnswerShape { text: Some(&schema), ..ANY };
+    let thought = format!("<think>Is it? {{}}</think>\n\n{{\"prime\": true}}");
+    check_answers(
+        Format::HermesQwen,
+        &vocabulary,
+        &shape,
+        false,
+        &["{\"prime\": true}", "{\"prime\":false}", &thought, CODE, &format!("{CODE}\n{CITY}")],
+        &[
+            "Yes.",
+            "{\"prime\": 1}",
+            "{}",
+            "{\"prime\": true} indeed",
+            "<think>Is it?",
+            "",
+            "Well: <tool_call>",
+        ],
+    );
+    // The prompt has opened the thought.
+    check_answers(
+        Format::HermesQwen,
+        &vocabulary,
+        &shape,
+        true,
+        &["Let me see.</think>\n\n{\"prime\": true}", "</think>{\"prime\": true}"],
+        &["{\"prime\": true}"],
+    );
+    let none = AnswerShape { calls: AnswerCalls::None, ..shape };
+    check_answers(Format::HermesQwen, &vocabulary, &none, false, &["{\"prime\": true}"], &[CODE]);
+}
+
+#[test]
+fn a_call_that_is_due_is_made() {
+    let vocabulary = Bytes::qwen();
+    let two = format!("{CODE}\n{CITY}");
+    let thought = format!("<think>\nI compute.\n</think>\n\n{CODE}");
+    let required = AnswerShape { calls: AnswerCalls::Required, ..ANY };
+    let check = |shape: &AnswerShape<'_>, right: &[&str], wrong: &[&str]| {
+        check_answers(Format::HermesQwen, &vocabulary, shape, false, right, wrong);
+    };
+    check(&required, &[CODE, CITY, &two, &thought], &["It is 4.", "", &format!("So: {CODE}")]);
+    let one = AnswerShape { parallel_calls: false, ..required };
+    check(&one, &[CODE, &thought], &[&two]);
+    let named = AnswerShape { calls: AnswerCalls::Named("get_weather"), ..ANY };
+    check(&named, &[CITY], &[CODE, &two]);
+    // Where nothing is due, text may stand before the one call.
+    let single = AnswerShape { parallel_calls: false, ..ANY };
+    check(&single, &["It is 4.", &format!("So: {CODE}"), CODE], &[&two, &format!("{CODE} So.")]);
+    let missing = AnswerShape { calls: AnswerCalls::Named("rm"), ..ANY };
+    assert_eq!(answer_grammar(Format::HermesQwen, &tools(), &missing, false, &vocabulary), None);
+    assert!(ANY.is_free() && !required.is_free());
+}
+
+#[test]
+fn answers_of_other_formats_are_shaped_too() {
+    let schema = verdict();
+    let text = AnswerShape { text: Some(&schema), ..ANY };
+    let required = AnswerShape { calls: AnswerCalls::Required, ..ANY };
+    let harmony = Bytes::harmony();
+    let call = "<|channel|>commentary to=functions.python <|constrain|>json<|message|>{\"code\": \"1\"}<|call|>";
+    let role = " to=functions.python<|channel|>commentary <|constrain|>json<|message|>{\"code\": \"1\"}<|call|>";
+    let thought = "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant";
+    let said = "<|channel|>final<|message|>{\"prime\": true}";
+    check_answers(
+        Format::Harmony,
+        &harmony,
+        &text,
+        false,
+        &[said, call, role, &format!("{thought}{said}"), &format!("{thought}{call}")],
+        &["<|channel|>final<|message|>Yes.", thought, "{\"prime\": true}"],
+    );
+    check_answers(Format::Harmony, &harmony, &required, false, &[call, role], &[said]);
+    let deep_seek = Bytes::deep_seek();
+    let call = "<｜tool▁call▁begin｜>function<｜tool▁sep｜>python\n```json\n{\"code\": \"1\"}\n```<｜tool▁call▁end｜>";
+    let calls = format!("<｜tool▁calls▁begin｜>{call}\n{call}<｜tool▁calls▁end｜>");
+    check_answers(
+        Format::DeepSeekR1,
+        &deep_seek,
+        &text,
+        true,
+        &["Hm.</think>\n\n{\"prime\": true}", &format!("</think>{calls}")],
+        &["Hm.</think>\n\nYes.", call],
+    );
+    // Tags that are no tokens cannot be told from text.
+    let plain = Bytes::new(&[], &[]);
+    assert_eq!(answer_grammar(Format::HermesQwen, &tools(), &required, false, &plain), None);
+    assert!(answer_grammar(Format::Plain, &[], &text, false, &plain).is_some());
 }
