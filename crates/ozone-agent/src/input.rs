@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use ozone_model::{Image, Turn};
 use ozone_prompt::{Message, ToolCall};
-use ozone_tools::Shown;
+use ozone_tools::{Shown, file_search};
 use ozone_types::item::Known;
 use ozone_types::{CodeOutput, Content, Item, Role, Text};
 use serde_json::{Value, json};
@@ -17,23 +17,35 @@ use crate::tools::flat;
 
 /// What a call is answered with that the client never answered.
 const ABORTED: &str = "aborted";
+/// The most characters of an earlier search's passages that the model reads again.
+const FOUND_CHARS_MAX: usize = 16_000;
 
 /// The output of an earlier response as the model should read it again: reasoning that was kept
-/// from the client is in the loop's records, and stands in its item here.
+/// from the client is in the loop's records, and stands in its item here; so does what a search
+/// found.
 pub fn remembered(output: Vec<Item>, records: Vec<Value>) -> Vec<Item> {
-    let thoughts: HashMap<String, String> = records
-        .into_iter()
-        .filter_map(|record| match serde_json::from_value(record) {
-            Ok(Record::Reasoned { item_id, text }) => Some((item_id.to_string(), text)),
-            _ => None,
-        })
-        .collect();
+    let (mut thoughts, mut found) = (HashMap::new(), HashMap::new());
+    for record in records {
+        match serde_json::from_value(record) {
+            Ok(Record::Reasoned { item_id, text }) => {
+                thoughts.insert(item_id.to_string(), text);
+            }
+            Ok(Record::Found { item_id, passages }) => {
+                found.insert(item_id.to_string(), passages);
+            }
+            _ => {}
+        }
+    }
     let fill = |mut item: Item| {
-        if let Item::Known(Known::Reasoning { id, content, .. }) = &mut item
-            && content.is_empty()
-            && let Some(text) = thoughts.get(id.as_str())
-        {
-            content.push(Content::ReasoningText { text: text.clone() });
+        match &mut item {
+            Item::Known(Known::Reasoning { id, content, .. }) if content.is_empty() => {
+                let text = thoughts.get(id.as_str()).cloned();
+                content.extend(text.map(|text| Content::ReasoningText { text }));
+            }
+            Item::Known(Known::FileSearchCall { id, results: results @ None, .. }) => {
+                *results = found.remove(id.as_str());
+            }
+            _ => {}
         }
         item
     };
@@ -104,6 +116,16 @@ impl Reader {
                     CodeOutput::Image { .. } => None,
                 });
                 self.output(id.as_str(), logs.collect());
+            }
+            Known::FileSearchCall { id, queries, results, .. } => {
+                let arguments = json!({ "queries": queries }).to_string();
+                let name = self.name_of(|shown| *shown == Shown::FileSearch, "file_search");
+                self.call(id.as_str(), name, arguments);
+                let output = match results {
+                    Some(found) => file_search::told(found, FOUND_CHARS_MAX),
+                    None => "[what was found then is not kept; search again]".to_owned(),
+                };
+                self.output(id.as_str(), output);
             }
             Known::McpListTools { server_label, error, .. } => {
                 if let Some(error) = error {

@@ -7,6 +7,7 @@
 mod arguments;
 pub mod check;
 mod choice;
+mod cite;
 pub mod costs;
 mod input;
 mod logprobs;

@@ -3,7 +3,7 @@
 
 use ozone_model::{Sample, Stop, Turn as ModelTurn};
 use ozone_prompt::{Delta, Message, ToolCall};
-use ozone_types::{ItemId, Usage};
+use ozone_types::{FoundPassage, ItemId, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -30,6 +30,8 @@ pub enum Record {
     },
     /// What was thought in an item that does not show it.
     Reasoned { item_id: ItemId, text: String },
+    /// What a search found, in an item that need not show it.
+    Found { item_id: ItemId, passages: Vec<FoundPassage> },
     /// So many of the oldest turns no longer go to the model: they did not fit.
     Dropped { turns: usize },
 }
@@ -205,6 +207,8 @@ pub struct Replay {
     pub dropped: usize,
     /// What the calls left behind.
     pub files: Vec<MadeFile>,
+    /// What they found.
+    pub found: Vec<FoundPassage>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -245,6 +249,7 @@ impl Replay {
                     step.outputs.push((index, output));
                 }
             }
+            Record::Found { passages, .. } => self.found.extend(passages),
             Record::Dropped { turns } => self.dropped = turns,
             Record::ToolStarted { .. } | Record::Reasoned { .. } => {}
         }

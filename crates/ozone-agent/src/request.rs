@@ -49,6 +49,9 @@ pub struct Request {
     pub max_tool_calls: Option<u64>,
     #[serde(default)]
     pub truncation: Truncation,
+    /// A `file_search_call` shows what it found.
+    #[serde(default)]
+    pub search_results: bool,
     /// `true` streams the reasoning as it is; `false` keeps it out of the output.
     pub raw_reasoning: bool,
     pub metadata: Map<String, Value>,
@@ -248,6 +251,7 @@ impl Request {
             max_output_tokens: None,
             max_tool_calls: None,
             truncation: Truncation::default(),
+            search_results: false,
             raw_reasoning: true,
             metadata: Map::new(),
             echo: Echo::default(),
@@ -408,6 +412,7 @@ pub(crate) fn echo(tool: &dyn Tool) -> Value {
         Shown::CodeInterpreter { .. } => {
             json!({"type": "code_interpreter", "container": {"type": "auto"}})
         }
+        Shown::FileSearch => json!({"type": "file_search", "vector_store_ids": []}),
         Shown::McpCall { server_label, name } => {
             json!({"type": "mcp", "server_label": server_label, "allowed_tools": [name]})
         }

@@ -13,14 +13,16 @@ use ozone_model::{
 use ozone_prompt::{Day, Delta, Message, ToolCall};
 use ozone_store::{Durability, Journal, StoreError};
 use ozone_tools::{Call, Shown, Tool, ToolError, ToolOutput};
+use ozone_types::item::Known;
 use ozone_types::{
-    CodeOutput, ErrorBody, ErrorCode, EventKind, IncompleteDetails, IncompleteReason, Item,
-    ItemStatus, Response, ResponseError, ResponseStatus, Truncation, Usage,
+    CodeOutput, ErrorBody, ErrorCode, EventKind, FoundPassage, IncompleteDetails, IncompleteReason,
+    Item, ItemStatus, Response, ResponseError, ResponseStatus, Truncation, Usage,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::choice::Offer;
+use crate::cite::Marks;
 use crate::costs::{Costs, NoRoom, Spending};
 use crate::logprobs::Logprobs;
 use crate::mcp;
@@ -150,7 +152,8 @@ impl Run {
         // The store keeps a little room for this. Where that fails, too, the run can be resumed.
         let failed = ResponseError { code: ErrorCode::ServerError, message: error.to_string() };
         let (built_in, view) = self.writes(&state.offer, &state.used);
-        state.writer = Writer::restore(self.journal.stored().await?, view, built_in, &[]);
+        let marks = self.marks(&[]);
+        state.writer = Writer::restore(self.journal.stored().await?, view, built_in, marks, &[]);
         self.finish(&mut state, Outcome::Failed(failed)).await.or(Err(error.into()))
     }
 
@@ -183,8 +186,10 @@ impl Run {
             self.decide(&offer, &mut used, &step.sampled);
         }
         let (built_in, view) = self.writes(&offer, &used);
+        let marks = self.marks(&replay.found);
+        let writer = Writer::restore(fold, view, built_in, marks, said);
         State {
-            writer: Writer::restore(fold, view, built_in, said).with_files(replay.files.clone()),
+            writer: writer.with_files(replay.files.clone()),
             turns: self.given(),
             dropped: replay.dropped,
             offer,
@@ -209,6 +214,18 @@ impl Run {
         self.tools.iter().map(|tool| (tool.shown(), tool.spec().name.clone())).collect()
     }
 
+    /// By which an answer may cite what this response and those before it found.
+    fn marks(&self, found: &[FoundPassage]) -> Marks {
+        let mut marks = Marks::default();
+        for item in self.request.earlier.iter().chain(&self.request.input) {
+            if let Item::Known(Known::FileSearchCall { results: Some(found), .. }) = item {
+                marks.learn(found);
+            }
+        }
+        marks.learn(found);
+        marks
+    }
+
     /// What the writer of a sample may open and must hold back: a text that is to be judged waits,
     /// and so does one beside a call that is due.
     fn writes(&self, offer: &Offer, used: &Used) -> (Vec<(String, Shown)>, View) {
@@ -223,6 +240,7 @@ impl Run {
         let view = View {
             raw_reasoning: self.request.raw_reasoning,
             summary: self.request.summary,
+            search_results: self.request.search_results,
             seal: self.seal.clone(),
             judge_text: (self.request.text.format.is_json() && !enforced.text)
                 || (is_due && !enforced.calls),
@@ -646,9 +664,10 @@ impl Run {
                 let names = output.files.iter().map(|file| file.name.clone());
                 names.map(|name| MadeFile { container_id: container_id.clone(), name }).collect()
             }
-            Shown::McpCall { .. } | Shown::FunctionCall => vec![],
+            Shown::FileSearch | Shown::McpCall { .. } | Shown::FunctionCall => vec![],
         };
         state.writer.made(&files);
+        state.writer.found(output.found.clone());
         let result = CallResult { text: text.clone(), outputs: outputs(output), failed };
         state.writer.call_done(result, &mut written);
         written.records.push(Record::ToolDone { index, output: text.clone(), files });

@@ -9,15 +9,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use ozone_tools::{Shown, ToolFile};
+use ozone_tools::{Shown, ToolFile, file_search};
 use ozone_types::item::Known;
 use ozone_types::{
-    Annotation, CallId, CodeOutput, Content, EventKind, Fold, Item, ItemId, ItemStatus, Phase,
-    Role, Summary, Text,
+    Annotation, CallId, CodeOutput, Content, EventKind, Fold, FoundPassage, Item, ItemId,
+    ItemStatus, Phase, Role, Summary, Text,
 };
 use serde_json::Value;
 
 use crate::arguments::StringArgument;
+use crate::cite::Marks;
 use crate::record::{MadeFile, Record, Said};
 use crate::summary::Digest;
 use crate::tools::ClientTool;
@@ -30,6 +31,8 @@ pub type Seal = Arc<dyn Fn(&str) -> String + Send + Sync>;
 pub(crate) struct View {
     pub raw_reasoning: bool,
     pub summary: Option<Summary>,
+    /// A search shows what it found.
+    pub search_results: bool,
     pub seal: Option<Seal>,
     /// Text waits for [`Writer::release`] or [`Writer::replace_text`].
     pub judge_text: bool,
@@ -45,8 +48,19 @@ pub(crate) struct Written {
 /// What is being written.
 enum Open {
     Nothing,
-    Reasoning { id: ItemId, text: String, summary: Vec<Content>, digest: Option<Digest> },
-    Message { id: ItemId, phase: Option<Phase>, text: String, logprobs: Vec<Value> },
+    Reasoning {
+        id: ItemId,
+        text: String,
+        summary: Vec<Content>,
+        digest: Option<Digest>,
+    },
+    Message {
+        id: ItemId,
+        phase: Option<Phase>,
+        text: String,
+        logprobs: Vec<Value>,
+        citations: Vec<Annotation>,
+    },
     Call(Call),
 }
 
@@ -60,6 +74,8 @@ struct Call {
     /// What its deltas have shown: code or arguments.
     text: String,
     code: Option<StringArgument>,
+    /// What a search shows that it found.
+    results: Option<Vec<FoundPassage>>,
     /// The consent by which it is made.
     approval: Option<String>,
     /// Its text is done, and it was said to run.
@@ -84,6 +100,10 @@ pub(crate) struct Writer {
     waiting: VecDeque<Said>,
     /// Files that an answer may speak of.
     files: Vec<MadeFile>,
+    /// The marks by which an answer cites what was found.
+    marks: Marks,
+    /// What the call that runs has found.
+    found: Vec<FoundPassage>,
     /// The consent by which the next call is made.
     approval: Option<String>,
 }
@@ -91,11 +111,18 @@ pub(crate) struct Writer {
 impl Writer {
     /// Goes on where the journal ends. `said` is what a cut sample has said, or a whole one whose
     /// call is still open.
-    pub fn restore(fold: &Fold, view: View, built_in: Vec<(String, Shown)>, said: &[Said]) -> Self {
+    pub fn restore(
+        fold: &Fold,
+        view: View,
+        built_in: Vec<(String, Shown)>,
+        marks: Marks,
+        said: &[Said],
+    ) -> Self {
         let output_index = fold.items().len() as u64;
         let (open, waiting, files) = (Open::Nothing, VecDeque::new(), vec![]);
-        let approval = None;
-        let mut writer = Writer { output_index, open, view, built_in, waiting, files, approval };
+        let (found, approval) = (vec![], None);
+        let mut writer =
+            Writer { output_index, open, view, built_in, waiting, files, marks, found, approval };
         let mut scratch = Written::default();
         for said in said {
             writer.say(said, &mut scratch);
@@ -116,6 +143,11 @@ impl Writer {
         self.files.extend_from_slice(files);
     }
 
+    /// The open call has found this.
+    pub fn found(&mut self, passages: Vec<FoundPassage>) {
+        self.found = passages;
+    }
+
     /// The journal knows the id of the open item, and whether there is one.
     fn adopt(&mut self, fold: &Fold) {
         let Some(open) = fold.open() else {
@@ -132,6 +164,9 @@ impl Writer {
             (Known::CodeInterpreterCall { id, code, .. }, Open::Call(call)) => {
                 (call.id, call.running) = (id.clone(), !code.is_empty());
                 call.text = part;
+            }
+            (Known::FileSearchCall { id, status, .. }, Open::Call(call)) => {
+                (call.id, call.running) = (id.clone(), *status == ItemStatus::Searching);
             }
             (Known::McpCall { id, arguments, .. }, Open::Call(call)) => {
                 (call.id, call.running) = (id.clone(), !arguments.is_empty());
@@ -221,21 +256,41 @@ impl Writer {
                 content_index: 0,
                 part: Content::output_text(""),
             });
-            self.open = Open::Message { id, phase, text: String::new(), logprobs: vec![] };
+            let (text, logprobs, citations) = (String::new(), vec![], vec![]);
+            self.open = Open::Message { id, phase, text, logprobs, citations };
         }
-        let Open::Message { id, text, logprobs, .. } = &mut self.open else { return };
-        if delta.is_empty() {
-            return;
+        let Open::Message { id, text, logprobs, citations, .. } = &mut self.open else { return };
+        let read = self.marks.read(delta, text.chars().count() as u64);
+        if !read.text.is_empty() {
+            text.push_str(&read.text);
+            logprobs.extend_from_slice(new);
+            out.events.push(EventKind::OutputTextDelta {
+                item_id: id.clone(),
+                output_index: self.output_index,
+                content_index: 0,
+                delta: read.text,
+                logprobs: new.to_vec(),
+            });
         }
-        text.push_str(delta);
-        logprobs.extend_from_slice(new);
-        out.events.push(EventKind::OutputTextDelta {
-            item_id: id.clone(),
-            output_index: self.output_index,
-            content_index: 0,
-            delta: delta.to_owned(),
-            logprobs: new.to_vec(),
-        });
+        for annotation in read.citations {
+            annotated(id, self.output_index, citations, annotation, out);
+        }
+    }
+
+    /// What was held back of a text, in case a mark began there, is no mark.
+    fn release_text(&mut self, out: &mut Written) {
+        let rest = self.marks.rest();
+        let Open::Message { id, text, .. } = &mut self.open else { return };
+        if !rest.is_empty() {
+            text.push_str(&rest);
+            out.events.push(EventKind::OutputTextDelta {
+                item_id: id.clone(),
+                output_index: self.output_index,
+                content_index: 0,
+                delta: rest,
+                logprobs: vec![],
+            });
+        }
     }
 
     /// The first call of a sample opens while it is sampled, if it runs here and nothing waits.
@@ -264,6 +319,9 @@ impl Writer {
             Shown::CodeInterpreter { .. } => {
                 out.events.push(EventKind::CodeInterpreterCallInProgress { item_id, output_index });
             }
+            Shown::FileSearch => {
+                out.events.push(EventKind::FileSearchCallInProgress { item_id, output_index });
+            }
             Shown::McpCall { .. } => {
                 out.events.push(EventKind::McpCallInProgress { item_id, output_index });
             }
@@ -280,6 +338,10 @@ impl Writer {
         }
         let Open::Call(call) = &mut self.open else { return };
         if call.running {
+            if call.shown == Shown::FileSearch {
+                // No delta has said it.
+                call.text = arguments.to_owned();
+            }
             return;
         }
         let whole = call.whole(arguments);
@@ -288,9 +350,15 @@ impl Writer {
         }
         call.done(self.output_index, out);
         call.running = true;
-        if let Shown::CodeInterpreter { .. } = call.shown {
-            let (item_id, output_index) = (call.id.clone(), self.output_index);
-            out.events.push(EventKind::CodeInterpreterCallInterpreting { item_id, output_index });
+        let (item_id, output_index) = (call.id.clone(), self.output_index);
+        match call.shown {
+            Shown::CodeInterpreter { .. } => out
+                .events
+                .push(EventKind::CodeInterpreterCallInterpreting { item_id, output_index }),
+            Shown::FileSearch => {
+                out.events.push(EventKind::FileSearchCallSearching { item_id, output_index });
+            }
+            Shown::McpCall { .. } | Shown::FunctionCall => {}
         }
     }
 
@@ -333,6 +401,12 @@ impl Writer {
                 if !call.running {
                     call.done(self.output_index, out);
                 }
+                let passages = std::mem::take(&mut self.found);
+                if call.shown == Shown::FileSearch {
+                    self.marks.learn(&passages);
+                    call.results = self.view.search_results.then(|| passages.clone());
+                    out.records.push(Record::Found { item_id: call.id.clone(), passages });
+                }
                 self.end_call(&call, result, out);
             }
             other => self.open = other,
@@ -348,13 +422,17 @@ impl Writer {
             (Shown::CodeInterpreter { .. }, false) => {
                 out.events.push(EventKind::CodeInterpreterCallCompleted { item_id, output_index });
             }
+            (Shown::FileSearch, false) => {
+                out.events.push(EventKind::FileSearchCallCompleted { item_id, output_index });
+            }
             (Shown::McpCall { .. }, false) => {
                 out.events.push(EventKind::McpCallCompleted { item_id, output_index });
             }
             (Shown::McpCall { .. }, true) => {
                 out.events.push(EventKind::McpCallFailed { item_id, output_index });
             }
-            (Shown::CodeInterpreter { .. }, true) | (Shown::FunctionCall, _) => {}
+            (Shown::CodeInterpreter { .. } | Shown::FileSearch, true)
+            | (Shown::FunctionCall, _) => {}
         }
         let item = call.item(&call.text, status, Some(&result));
         self.done(item, out);
@@ -444,6 +522,7 @@ impl Writer {
 
     /// Ends what is open.
     pub fn close(&mut self, status: ItemStatus, out: &mut Written) {
+        self.release_text(out);
         let output_index = self.output_index;
         match std::mem::replace(&mut self.open, Open::Nothing) {
             Open::Nothing => {}
@@ -466,16 +545,9 @@ impl Writer {
                 let raw = self.view.raw_reasoning.then_some(text);
                 self.done(reasoning_item(&id, summary, raw, sealed, status), out);
             }
-            Open::Message { id, phase, text, logprobs } => {
-                let annotations = cited(&text, &self.files);
-                for (annotation_index, annotation) in (0..).zip(&annotations) {
-                    out.events.push(EventKind::OutputTextAnnotationAdded {
-                        item_id: id.clone(),
-                        output_index,
-                        content_index: 0,
-                        annotation_index,
-                        annotation: annotation.clone(),
-                    });
+            Open::Message { id, phase, text, logprobs, citations: mut annotations } => {
+                for annotation in cited(&text, &self.files) {
+                    annotated(&id, output_index, &mut annotations, annotation, out);
                 }
                 let part = Content::OutputText {
                     text: text.clone(),
@@ -549,11 +621,12 @@ impl Call {
             Shown::CodeInterpreter { code_argument, .. } => {
                 (ItemId::code_interpreter(), Some(StringArgument::new(code_argument)))
             }
+            Shown::FileSearch => (ItemId::file_search(), None),
             Shown::McpCall { .. } => (ItemId::mcp_call(), None),
             Shown::FunctionCall => (ItemId::function_call(), None),
         };
         let (call_id, name, text) = (CallId::mint(), name.to_owned(), String::new());
-        Call { id, call_id, name, shown, text, code, approval: None, running: false }
+        Call { id, call_id, name, shown, text, code, results: None, approval: None, running: false }
     }
 
     /// What the item shows of these arguments.
@@ -565,7 +638,7 @@ impl Call {
                     .and_then(|v| v.get(code_argument)?.as_str().map(str::to_owned))
                     .unwrap_or_else(|| arguments.to_owned())
             }
-            Shown::McpCall { .. } | Shown::FunctionCall => arguments.to_owned(),
+            Shown::FileSearch | Shown::McpCall { .. } | Shown::FunctionCall => arguments.to_owned(),
         }
     }
 
@@ -579,6 +652,8 @@ impl Call {
             Shown::CodeInterpreter { .. } => {
                 EventKind::CodeInterpreterCallCodeDelta { item_id, output_index, delta }
             }
+            // Its item says what is looked for, once it runs.
+            Shown::FileSearch => return,
             Shown::McpCall { .. } => {
                 EventKind::McpCallArgumentsDelta { item_id, output_index, delta }
             }
@@ -595,6 +670,7 @@ impl Call {
             Shown::CodeInterpreter { .. } => {
                 EventKind::CodeInterpreterCallCodeDone { item_id, output_index, code: text }
             }
+            Shown::FileSearch => return,
             Shown::McpCall { .. } => {
                 EventKind::McpCallArgumentsDone { item_id, output_index, arguments: text }
             }
@@ -616,6 +692,12 @@ impl Call {
                 code: text,
                 container_id: container_id.clone(),
                 outputs: result.map(|r| r.outputs.clone()),
+            },
+            Shown::FileSearch => Known::FileSearchCall {
+                id,
+                status,
+                queries: file_search::queries(&text).unwrap_or_default(),
+                results: self.results.clone(),
             },
             Shown::McpCall { server_label, name } => {
                 let said = |failed| result.filter(|r| r.failed == failed).map(|r| r.text.clone());
@@ -653,12 +735,17 @@ fn reopened(known: &Known, part: String) -> Open {
             Open::Reasoning { id: id.clone(), text: part, summary: summary.clone(), digest: None }
         }
         Known::Message { id: Some(id), phase, .. } => {
-            Open::Message { id: id.clone(), phase: *phase, text: part, logprobs: vec![] }
+            let (text, logprobs, citations) = (part, vec![], vec![]);
+            Open::Message { id: id.clone(), phase: *phase, text, logprobs, citations }
         }
         Known::CodeInterpreterCall { id, container_id, code, .. } => {
             let container_id = container_id.clone();
             let shown = Shown::CodeInterpreter { container_id, code_argument: "code" };
             reopened_call(id, "python", shown, part, !code.is_empty())
+        }
+        Known::FileSearchCall { id, status, .. } => {
+            let running = *status == ItemStatus::Searching;
+            reopened_call(id, "file_search", Shown::FileSearch, part, running)
         }
         Known::McpCall { id, server_label, name, arguments, approval_request_id, .. } => {
             let shown = Shown::McpCall { server_label: server_label.clone(), name: name.clone() };
@@ -679,6 +766,23 @@ fn reopened(known: &Known, part: String) -> Open {
 fn reopened_call(id: &ItemId, name: &str, shown: Shown, text: String, running: bool) -> Open {
     let call = Call::new(name, shown);
     Open::Call(Call { id: id.clone(), text, running, ..call })
+}
+
+fn annotated(
+    id: &ItemId,
+    output_index: u64,
+    annotations: &mut Vec<Annotation>,
+    annotation: Annotation,
+    out: &mut Written,
+) {
+    out.events.push(EventKind::OutputTextAnnotationAdded {
+        item_id: id.clone(),
+        output_index,
+        content_index: 0,
+        annotation_index: annotations.len() as u64,
+        annotation: annotation.clone(),
+    });
+    annotations.push(annotation);
 }
 
 fn summary_part(

@@ -6,6 +6,7 @@
 
 #[cfg(feature = "egress")]
 pub mod egress;
+pub mod file_search;
 #[cfg(feature = "mcp")]
 pub mod mcp;
 mod python;
@@ -16,9 +17,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ozone_prompt::ToolSpec;
+use ozone_types::FoundPassage;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
+pub use file_search::FileSearchTool;
 pub use python::{PythonTool, Source};
 pub use scripted::{ScriptedTool, Step};
 
@@ -57,6 +60,8 @@ pub struct ToolOutput {
     /// PNG pictures.
     pub images: Vec<Vec<u8>>,
     pub files: Vec<ToolFile>,
+    /// Passages of files, which an answer may cite.
+    pub found: Vec<FoundPassage>,
     /// The call ran but did not do what was asked.
     pub failed: bool,
 }
@@ -83,6 +88,8 @@ impl ToolFile {
 pub enum Shown {
     /// A `code_interpreter_call`; the argument of this name holds the code.
     CodeInterpreter { container_id: String, code_argument: &'static str },
+    /// A `file_search_call`; the argument `queries` holds what is looked for.
+    FileSearch,
     /// An `mcp_call`: any other tool that runs here, by the name it has on its server.
     McpCall { server_label: String, name: String },
     /// A `function_call` with its `function_call_output` behind it.

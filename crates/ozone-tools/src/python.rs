@@ -192,5 +192,6 @@ fn to_output(execution: Execution, chars_max: usize) -> ToolOutput {
             })
             .collect(),
         images: execution.images,
+        found: vec![],
     }
 }

@@ -61,6 +61,9 @@ events! {
     McpListToolsInProgress = "response.mcp_list_tools.in_progress" { item_id: ItemId, output_index: u64 }
     McpListToolsCompleted = "response.mcp_list_tools.completed" { item_id: ItemId, output_index: u64 }
     McpListToolsFailed = "response.mcp_list_tools.failed" { item_id: ItemId, output_index: u64 }
+    FileSearchCallInProgress = "response.file_search_call.in_progress" { item_id: ItemId, output_index: u64 }
+    FileSearchCallSearching = "response.file_search_call.searching" { item_id: ItemId, output_index: u64 }
+    FileSearchCallCompleted = "response.file_search_call.completed" { item_id: ItemId, output_index: u64 }
     McpCallInProgress = "response.mcp_call.in_progress" { item_id: ItemId, output_index: u64 }
     McpCallArgumentsDelta = "response.mcp_call_arguments.delta" { item_id: ItemId, output_index: u64, delta: String }
     McpCallArgumentsDone = "response.mcp_call_arguments.done" { item_id: ItemId, output_index: u64, arguments: String }

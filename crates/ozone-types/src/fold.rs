@@ -226,10 +226,18 @@ impl Fold {
             | EventKind::McpListToolsInProgress { item_id, output_index }
             | EventKind::McpListToolsCompleted { item_id, output_index }
             | EventKind::McpListToolsFailed { item_id, output_index }
+            | EventKind::FileSearchCallInProgress { item_id, output_index }
+            | EventKind::FileSearchCallCompleted { item_id, output_index }
             | EventKind::McpCallInProgress { item_id, output_index }
             | EventKind::McpCallCompleted { item_id, output_index }
             | EventKind::McpCallFailed { item_id, output_index } => {
                 self.part(*output_index, item_id, name)?;
+            }
+            EventKind::FileSearchCallSearching { item_id, output_index } => {
+                let open = self.part(*output_index, item_id, name)?;
+                if let Item::Known(Known::FileSearchCall { status, .. }) = &mut open.item {
+                    *status = ItemStatus::Searching;
+                }
             }
             EventKind::Error { .. } => {}
             EventKind::Completed { response }
@@ -288,7 +296,8 @@ fn settle(item: &mut Item, text: &str, is_summary: bool) {
         }
         Known::CustomToolCall { input, .. } => *input = text,
         Known::CodeInterpreterCall { code, .. } => *code = text,
-        Known::FunctionCallOutput { .. }
+        Known::FileSearchCall { .. }
+        | Known::FunctionCallOutput { .. }
         | Known::CustomToolCallOutput { .. }
         | Known::McpListTools { .. }
         | Known::McpApprovalRequest { .. }

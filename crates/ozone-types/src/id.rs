@@ -92,6 +92,10 @@ impl ItemId {
         Self::mint("ci_")
     }
 
+    pub fn file_search() -> Self {
+        Self::mint("fs_")
+    }
+
     pub fn mcp_call() -> Self {
         Self::mint("mcp_")
     }

@@ -29,6 +29,8 @@ pub enum ItemStatus {
     InProgress,
     /// A `code_interpreter_call` while its code runs.
     Interpreting,
+    /// A `file_search_call` while it looks.
+    Searching,
     Completed,
     Incomplete,
     Failed,
@@ -128,6 +130,15 @@ pub enum Known {
         #[serde(default)]
         outputs: Option<Vec<CodeOutput>>,
     },
+    FileSearchCall {
+        id: ItemId,
+        status: ItemStatus,
+        #[serde(default, deserialize_with = "null_is_default")]
+        queries: Vec<String>,
+        /// `None` where nobody asked for them.
+        #[serde(default)]
+        results: Option<Vec<FoundPassage>>,
+    },
     /// What a server offers, as it was when it was asked.
     McpListTools {
         id: ItemId,
@@ -175,7 +186,7 @@ pub enum Known {
 }
 
 impl Known {
-    const TYPES: [&str; 11] = [
+    const TYPES: [&str; 12] = [
         "message",
         "reasoning",
         "function_call",
@@ -183,6 +194,7 @@ impl Known {
         "custom_tool_call",
         "custom_tool_call_output",
         "code_interpreter_call",
+        "file_search_call",
         "mcp_list_tools",
         "mcp_approval_request",
         "mcp_approval_response",
@@ -339,6 +351,20 @@ pub struct McpTool {
     pub annotations: Option<Value>,
 }
 
+/// A passage that a `file_search_call` found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FoundPassage {
+    pub file_id: String,
+    pub filename: String,
+    /// 0 to 1.
+    #[serde(default)]
+    pub score: f64,
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub attributes: serde_json::Map<String, Value>,
+    #[serde(default)]
+    pub text: String,
+}
+
 /// What a `code_interpreter_call` gave.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -389,6 +415,7 @@ impl Item {
             Item::Known(
                 Known::Reasoning { id, .. }
                 | Known::CodeInterpreterCall { id, .. }
+                | Known::FileSearchCall { id, .. }
                 | Known::McpListTools { id, .. }
                 | Known::McpApprovalRequest { id, .. }
                 | Known::McpCall { id, .. },
@@ -407,7 +434,9 @@ impl Item {
             | Known::CustomToolCall { status, .. }
             | Known::CustomToolCallOutput { status, .. }
             | Known::McpCall { status, .. } => *status,
-            Known::CodeInterpreterCall { status, .. } => Some(*status),
+            Known::CodeInterpreterCall { status, .. } | Known::FileSearchCall { status, .. } => {
+                Some(*status)
+            }
             Known::McpListTools { .. }
             | Known::McpApprovalRequest { .. }
             | Known::McpApprovalResponse { .. } => None,

@@ -17,7 +17,8 @@ pub use event::{Event, EventKind};
 pub use fold::{Fold, FoldError};
 pub use id::{CallId, ItemId, ResponseId};
 pub use item::{
-    Annotation, CodeOutput, Content, Item, ItemStatus, McpTool, OutputPart, Phase, Role, Text,
+    Annotation, CodeOutput, Content, FoundPassage, Item, ItemStatus, McpTool, OutputPart, Phase,
+    Role, Text,
 };
 pub use response::{
     ConversationRef, Effort, IncompleteDetails, IncompleteReason, Reasoning, Response,

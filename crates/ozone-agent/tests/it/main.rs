@@ -6,5 +6,6 @@ mod functions;
 mod laws;
 mod loops;
 mod resume;
+mod searches;
 mod support;
 mod turns;

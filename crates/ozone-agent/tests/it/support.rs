@@ -237,6 +237,10 @@ fn show_item(item: &Item) -> String {
             ("approve? ", format!("{server_label}/{name} {arguments}"))
         }
         Known::McpApprovalResponse { approve, .. } => ("approve  ", approve.to_string()),
+        Known::FileSearchCall { queries, results, .. } => {
+            let found = results.iter().flatten().map(|found| found.filename.as_str());
+            ("search   ", format!("{queries:?} -> {}", found.collect::<Vec<_>>().join(" ")))
+        }
         Known::McpCall { server_label, name, arguments, output, error, .. } => {
             let result = output.clone().or(error.as_ref().map(ToString::to_string));
             ("mcp      ", format!("{server_label}/{name} {arguments} -> {result:?}"))
