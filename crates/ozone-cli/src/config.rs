@@ -10,6 +10,7 @@ use ozone_types::Effort;
 use serde::Deserialize;
 
 use crate::failure::Failure;
+use crate::mcp::McpEntry;
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, clap::Args)]
@@ -32,6 +33,8 @@ struct File {
     api_keys_file: Option<PathBuf>,
     aliases: BTreeMap<String, String>,
     model: Vec<ModelEntry>,
+    mcp: Vec<McpEntry>,
+    reachable_networks: Vec<String>,
 }
 
 /// One `[[model]]`.
@@ -119,6 +122,9 @@ pub struct Config {
     /// Other names of models.
     pub aliases: BTreeMap<String, String>,
     pub models: Vec<ModelEntry>,
+    pub mcp: Vec<McpEntry>,
+    /// Networks that the URLs of requests may lead to, beside the public Internet.
+    pub reachable_networks: Vec<String>,
 }
 
 /// Where `ozone serve` listens.
@@ -148,6 +154,7 @@ impl Config {
                 Failure::usage("there is no home folder to keep data in; name one with --data DIR")
             })?;
         let models = file.model.into_iter().map(|entry| entry.inside(folder)).collect();
+        let mcp = file.mcp.into_iter().map(|entry| entry.inside(folder)).collect();
         let default_model = std::env::var("OZONE_MODEL")
             .ok()
             .or(file.default_model)
@@ -160,6 +167,8 @@ impl Config {
             api_keys_file: file.api_keys_file.map(|path| folder.join(path)),
             aliases: file.aliases,
             models,
+            mcp,
+            reachable_networks: file.reachable_networks,
         })
     }
 

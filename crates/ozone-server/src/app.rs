@@ -13,13 +13,14 @@ use crate::error::ApiError;
 use crate::runs::Live;
 use crate::schedule::{Lanes, Room};
 use crate::seal::{Sealer, SealingKey};
-use crate::{ModelEntry, Server, ServerLimits, ToolFactory};
+use crate::{Mcp, ModelEntry, Server, ServerLimits, ToolFactory};
 
 pub(crate) struct App {
     /// In the order of the configuration.
     pub models: Vec<Arc<Model>>,
     pub store: Arc<dyn Library>,
     pub tools: ToolFactory,
+    pub mcp: Mcp,
     pub keys: Keys,
     pub sealer: Sealer,
     pub containers_dir: PathBuf,
@@ -63,8 +64,17 @@ const SEALING_KEY: &str = "sealing_key";
 
 impl App {
     pub async fn new(server: Server) -> Result<Arc<App>, StoreError> {
-        let Server { models, store, tools, keys, mut sealing_keys, containers_dir, limits, clock } =
-            server;
+        let Server {
+            models,
+            store,
+            tools,
+            mcp,
+            keys,
+            mut sealing_keys,
+            containers_dir,
+            limits,
+            clock,
+        } = server;
         if sealing_keys.is_empty() {
             sealing_keys.push(own_sealing_key(&*store).await?);
         }
@@ -83,6 +93,7 @@ impl App {
             models,
             store,
             tools,
+            mcp,
             keys,
             sealer: Sealer::new(sealing_keys),
             containers_dir,

@@ -14,6 +14,7 @@ mod counting;
 mod error;
 mod fields;
 mod files;
+mod mcp;
 mod models;
 mod prepare;
 mod request;
@@ -34,9 +35,12 @@ use ozone_agent::SamplingOptions;
 use ozone_model::ModelBackend;
 use ozone_store::Library;
 use ozone_tools::Tool;
+use ozone_tools::egress::Egress;
+use ozone_tools::mcp::McpServer;
 use ozone_types::Effort;
 
 pub use auth::{BadKeys, KeyEntry, Keys, LOCAL_TENANT, Secret};
+pub use mcp::{McpUse, tools as mcp_tools};
 pub use seal::SealingKey;
 pub use serve::ServeError;
 
@@ -86,6 +90,15 @@ pub struct Workplace {
     pub folder: PathBuf,
 }
 
+/// MCP servers as tools.
+#[derive(Debug, Clone)]
+pub struct Mcp {
+    /// Those that a request may name by their label alone.
+    pub servers: Vec<McpServer>,
+    /// By which a request's own servers are reached.
+    pub egress: Egress,
+}
+
 /// Makes the tools behind `{"type": "code_interpreter"}` for one response.
 pub type ToolFactory = Arc<dyn Fn(Workplace) -> Vec<Box<dyn Tool>> + Send + Sync>;
 
@@ -133,6 +146,7 @@ pub struct Server {
     pub models: Vec<ModelEntry>,
     pub store: Arc<dyn Library>,
     pub tools: ToolFactory,
+    pub mcp: Mcp,
     /// None: only loopback is served.
     pub keys: Keys,
     /// The first seals `encrypted_content`, all open it. Empty: one is made and kept in the store.

@@ -5,6 +5,8 @@ mod conversations;
 mod counting;
 mod files;
 mod limits;
+mod mcp;
 mod responses;
 mod support;
+mod toy;
 mod websocket;

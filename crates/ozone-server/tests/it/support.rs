@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use ozone_model::{ModelBackend, Script, ScriptedBackend};
-use ozone_server::{Keys, ModelEntry, SealingKey, Server, ServerLimits, ToolFactory};
+use ozone_server::{Keys, Mcp, ModelEntry, SealingKey, Server, ServerLimits, ToolFactory};
 use ozone_store::{Library, MemoryStore};
+use ozone_tools::egress::Egress;
 use ozone_tools::{ScriptedTool, Step};
 use ozone_types::{Event, Fold};
 use reqwest::{Method, StatusCode};
@@ -22,6 +23,7 @@ pub struct Setup {
     pub keys: Keys,
     pub limits: ServerLimits,
     pub tool_steps: Vec<Step>,
+    pub mcp: Mcp,
     pub containers: Arc<tempfile::TempDir>,
 }
 
@@ -42,6 +44,7 @@ impl Setup {
             keys: Keys::default(),
             limits: ServerLimits { drain: Duration::from_millis(200), ..Default::default() },
             tool_steps: vec![],
+            mcp: Mcp { servers: vec![], egress: Egress::new([]).unwrap() },
             containers: Arc::new(tempfile::tempdir().unwrap()),
         }
     }
@@ -54,6 +57,7 @@ impl Setup {
             models: self.models,
             store: self.store.clone(),
             tools,
+            mcp: self.mcp,
             keys: self.keys,
             sealing_keys: vec![SealingKey::from_text("a test's key")],
             containers_dir: self.containers.path().to_owned(),
