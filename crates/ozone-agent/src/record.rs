@@ -82,6 +82,16 @@ impl Said {
         }
     }
 
+    /// How long it is.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Said::Reasoning(text) | Said::Commentary(text) => text.len(),
+            Said::Text { text, .. } | Said::Arguments { text, .. } => text.len(),
+            Said::Call { name, .. } => name.len(),
+            Said::CallEnd { .. } => 0,
+        }
+    }
+
     /// Joins a piece to the one before, where they are of one kind.
     pub fn join(said: &mut Vec<Said>, next: Said) {
         match (said.last_mut(), next) {

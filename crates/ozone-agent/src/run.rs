@@ -33,6 +33,9 @@ use crate::writer::{CallResult, Seal, View, Writer, Written};
 
 /// Readers hear from a response at least this often (rule S11).
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// How long a sample waits for room in a budget that others hold, and how often it looks.
+const ROOM_WAIT_MAX: Duration = Duration::from_secs(60);
+const ROOM_POLL: Duration = Duration::from_millis(50);
 /// The most sampled chunks that are journaled in one transaction.
 const CHUNKS_MAX: usize = 16;
 /// A picture larger than this stays a file and is not put into the item.
@@ -132,7 +135,10 @@ impl Run {
         let replay = Replay::of(self.journal.records().await?)
             .map_err(|source| AgentError::Journal { id: id.to_string(), source })?;
         let mut state = self.restore(&replay);
-        state.spending = costs.map(|c| Spending::new(c, id.as_str(), &self.request.model));
+        if let Some(costs) = costs {
+            let (model, resumed) = (&self.request.model, self.journal.fold().started());
+            state.spending = Some(Spending::begin(costs, id.as_str(), model, resumed).await?);
+        }
         if !self.journal.fold().started() {
             let response = Box::new(self.in_progress());
             let mut kinds = vec![EventKind::InProgress { response: response.clone() }];
@@ -264,10 +270,14 @@ impl Run {
         self.make_approved(state).await?;
         let is_cut = replay.in_sample && replay.started.is_empty();
         let mut replayed = replay.steps.into_iter();
-        if is_cut {
-            self.start_over(state, &replay.said).await?;
-        }
+        let mut lost = is_cut.then_some(replay.said);
         loop {
+            if replayed.len() == 0
+                && let Some(said) = lost.take()
+            {
+                self.lost(state, &said).await?;
+                self.start_over(state, &said).await?;
+            }
             let (sampled, turn, outputs) = match replayed.next() {
                 Some(step) => {
                     let turn = self.decide(&state.offer, &mut state.used, &step.sampled);
@@ -352,6 +362,17 @@ impl Run {
         self.append(written, Durability::Process).await
     }
 
+    /// What the sample of a killed run cost goes into the ledger, as near as it can be told.
+    async fn lost(&mut self, state: &mut State, said: &[Said]) -> Result<(), Stopped> {
+        let request = self.sample_request(state, &[]);
+        let Some(spending) = &mut state.spending else { return Ok(()) };
+        let said_bytes = said.iter().map(|piece| piece.bytes() as u64).sum();
+        let step = state.used.steps + 1;
+        let line = spending.lost(step, &request, said_bytes, (self.clock)()).await?;
+        self.journal.charge(line);
+        Ok(())
+    }
+
     async fn append(&mut self, written: Written, durability: Durability) -> Result<(), Stopped> {
         let Written { events, records } = written;
         if events.is_empty() && records.is_empty() {
@@ -399,30 +420,47 @@ impl Run {
         }
     }
 
-    /// Makes room for a sample in the budgets, or ends the response.
+    /// Makes room for a sample in the budgets, or ends the response. Waits a while for what others
+    /// hold: they reserve their worst case and rarely use it.
     async fn reserve(
         &mut self,
         state: &mut State,
         request: &mut SampleRequest,
     ) -> Result<(), Stopped> {
-        let Some(spending) = &mut state.spending else { return Ok(()) };
-        let (step, now) = (state.used.steps + 1, (self.clock)());
-        let window = self.backend.info().context_window;
-        let reserved = spending.reserve(step, request, window, now, self.limits.time_max).await;
-        match reserved {
-            Ok(()) => Ok(()),
-            Err(NoRoom::Store(e)) => Err(e.into()),
-            Err(NoRoom::Limit(standing)) => {
-                let (limit, scope) = (standing.budget.limit, &standing.budget.scope);
-                tracing::info!("the budget of ${limit} for {scope} is spent");
-                Err(Stopped::Ended(Outcome::Incomplete(IncompleteReason::CostLimit)))
+        let (step, window) = (state.used.steps + 1, self.backend.info().context_window);
+        let (give_up, mut heard) = (Instant::now() + ROOM_WAIT_MAX, Instant::now());
+        loop {
+            let now = (self.clock)();
+            let Some(spending) = &mut state.spending else { return Ok(()) };
+            let room = spending.reserve(step, request, window, now, self.limits.time_max).await;
+            match room {
+                Ok(()) => return Ok(()),
+                Err(NoRoom::Store(e)) => return Err(e.into()),
+                Err(NoRoom::Taken(_)) if Instant::now() < give_up => {}
+                Err(NoRoom::Limit(standing) | NoRoom::Taken(standing)) => {
+                    tracing::info!("the budget of {} is spent", standing.budget);
+                    spending.stopped_by(&standing, now);
+                    let reason = IncompleteReason::CostLimit;
+                    return Err(Stopped::Ended(Outcome::Incomplete(reason)));
+                }
+                Err(NoRoom::NoPrice(why)) => {
+                    let message = format!(
+                        "there is a budget, and nothing to measure it by: {why}; give the model a \
+                         price"
+                    );
+                    let code = ErrorCode::ServerError;
+                    return Err(Stopped::Ended(Outcome::Failed(ResponseError { code, message })));
+                }
             }
-            Err(NoRoom::NoPrice(why)) => {
-                let message = format!(
-                    "there is a budget, and nothing to measure it by: {why}; give the model a price"
-                );
-                let code = ErrorCode::ServerError;
-                Err(Stopped::Ended(Outcome::Failed(ResponseError { code, message })))
+            tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => return Err(Stopped::Ended(Outcome::Cancelled)),
+                () = tokio::time::sleep_until(state.deadline) => return Err(out_of_time()),
+                () = tokio::time::sleep(ROOM_POLL) => {}
+            }
+            if heard.elapsed() >= KEEP_ALIVE {
+                heard = Instant::now();
+                keep_alive(&mut self.journal).await?;
             }
         }
     }
@@ -671,7 +709,7 @@ impl Run {
         let result = CallResult { text: text.clone(), outputs: outputs(output), failed };
         state.writer.call_done(result, &mut written);
         written.records.push(Record::ToolDone { index, output: text.clone(), files });
-        if let Some(spending) = &state.spending {
+        if let Some(spending) = &mut state.spending {
             let (step, took) = (state.used.steps, began.elapsed());
             self.journal.charge(spending.tool(step, index, &call.name, took, (self.clock)()));
         }
@@ -794,8 +832,9 @@ impl Run {
         response.output = self.journal.fold().items().to_vec();
         response.output.extend(done(&events).cloned());
         response.completed_at = Some((self.clock)());
-        response.usage = Some(state.usage);
-        let incomplete = |reason| Some(IncompleteDetails { reason });
+        let cost = state.spending.as_ref().map(Spending::cost);
+        response.usage = Some(Usage { cost, ..state.usage });
+        let incomplete = |reason, message| Some(IncompleteDetails { reason, message });
         let event: fn(Box<Response>) -> EventKind = match outcome {
             Outcome::Completed => {
                 response.status = ResponseStatus::Completed;
@@ -803,12 +842,14 @@ impl Run {
             }
             Outcome::Incomplete(reason) => {
                 response.status = ResponseStatus::Incomplete;
-                response.incomplete_details = incomplete(reason);
+                let why = state.spending.as_mut().and_then(|spending| spending.why.take());
+                let why = why.filter(|_| reason == IncompleteReason::CostLimit);
+                response.incomplete_details = incomplete(reason, why);
                 |response| EventKind::Incomplete { response }
             }
             Outcome::Cancelled => {
                 response.status = ResponseStatus::Cancelled;
-                response.incomplete_details = incomplete(IncompleteReason::Cancelled);
+                response.incomplete_details = incomplete(IncompleteReason::Cancelled, None);
                 |response| EventKind::Incomplete { response }
             }
             Outcome::Failed(error) => {

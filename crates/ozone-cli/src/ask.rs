@@ -2,23 +2,21 @@
 
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
-use ozone_agent::{Limits, OfferedTools, Request, Run};
-use ozone_cost::{Amount, PriceBook};
+use ozone_agent::{Costs, Limits, Request, Run};
+use ozone_cost::{Amount, Budget, BudgetRule, LedgerQuery, Over, Payer, Price, PriceBook, Total};
 use ozone_python::Refill;
-use ozone_server::{McpUse, mcp_tools};
-use ozone_store::{Journal, Ledger, Owner, Store, StoreError, Stored};
+use ozone_store::{Journal, Ledger, Owner, SqliteStore, Store, StoreError, Stored};
 use ozone_tools::{PythonTool, Tool};
 use ozone_types::item::Known;
-use ozone_types::{Content, Effort, Item, Response, ResponseId, ResponseStatus, Role, Text};
-use serde_json::json;
+use ozone_types::{Content, Effort, Response, ResponseId, ResponseStatus, Role, Text};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Common, Config};
+use crate::config::{BackendEntry, Common, Config, ModelEntry};
 use crate::failure::Failure;
-use crate::mcp;
 use crate::paint::Painter;
 use crate::setup::{self, Model, Python};
 
@@ -28,7 +26,6 @@ Examples:
   ozone ask \"How many days lie between 1969-07-20 and 2026-11-22, and is that number prime?\"
   ozone ask -m ./qwen3-4b-q8_0.gguf -e high \"Which integers n satisfy n^2 + n = 132?\"
   ozone ask -f sales.csv \"What is the mean of the second column?\"
-  ozone ask --mcp github \"Which issues mention timeouts?\"
   ozone ask --json \"gcd of 84 and 36?\" | jq .usage
   ozone ask --resume last               go on with the newest run that was killed")]
 pub struct AskArgs {
@@ -64,15 +61,12 @@ pub struct AskArgs {
     /// Ends the answer after so many seconds.
     #[arg(long, value_name = "S", default_value_t = 600)]
     time_limit: u64,
+    /// Ends the answer before it costs more than so many dollars.
+    #[arg(long, value_name = "USD", value_parser = parse_cost)]
+    max_cost: Option<Amount>,
     /// Offers no tool.
     #[arg(long)]
     no_tools: bool,
-    /// Offers the tools of an MCP server of the configuration, by its label. May be repeated.
-    #[arg(long, value_name = "LABEL", conflicts_with = "no_tools")]
-    mcp: Vec<String>,
-    /// Makes the calls of MCP servers that would wait for consent.
-    #[arg(long)]
-    approve: bool,
     /// Prints the finished Responses API object and nothing else.
     #[arg(long)]
     json: bool,
@@ -93,6 +87,10 @@ fn parse_temperature(text: &str) -> Result<f32, String> {
     }
 }
 
+fn parse_cost(text: &str) -> Result<Amount, String> {
+    Price::per_unit(text).map(Price::amount).map_err(|_| "use dollars such as 0.05".into())
+}
+
 fn parse_unit(text: &str) -> Result<f32, String> {
     match text.parse() {
         Ok(t) if (0.0..=1.0).contains(&t) => Ok(t),
@@ -100,6 +98,8 @@ fn parse_unit(text: &str) -> Result<f32, String> {
     }
 }
 
+/// The newest alerts that are looked at after an answer.
+const ALERTS_MAX: usize = 32;
 /// The largest file that is put beside the code.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 
@@ -120,8 +120,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
         Some(_) => String::new(),
         None => question(args)?,
     };
-    let access = mcp::access(&config.mcp, &config.reachable_networks)?;
-    mcp::chosen(&access, &args.mcp, args.approve)?;
+    let book = setup::price_book(config)?;
     let store = setup::store(config)?;
     let (id, stored) = match &args.resume {
         Some(name) => {
@@ -138,6 +137,8 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     let effort = args.effort.or(entry.effort);
     let files_dir = config.data_dir()?.join("files").join(id.as_str());
     let finished = stored.as_ref().is_some_and(|s| s.status.is_terminal());
+    let asked_at = clock();
+    let costs = costs(args, config, &id, &entry, &book, &store).await?;
     let python =
         (!args.no_tools && !finished).then(|| Python::start(&config.data_dir, 1, Refill::Never));
     let model = tokio::task::spawn_blocking(move || setup::model(&entry)).await??;
@@ -147,7 +148,9 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
         None => {
             let mut request = request(args, question, &name, &model)?;
             request.effort = effort;
-            request.tools = offered(&args.mcp)?;
+            if let Some(why) = costs.refusal(&request, model.backend.info(), clock()).await? {
+                return Err(Failure::new(why));
+            }
             store_request(&*store, &id, &name, &request).await?;
             copy_files(args, &files_dir)?;
             request
@@ -169,44 +172,95 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
             Some(files_dir.clone()),
         )));
     }
-    let mut journal = Journal::open(store.clone(), id.clone()).await?;
+    let journal = Journal::open(store.clone(), id.clone()).await?;
     let lines = journal.lines(0);
     let cancel = CancellationToken::new();
     tokio::spawn(watch_interrupt(cancel.clone()));
-    let spelt = request.tools.spelt().iter();
-    let labels = spelt.filter_map(|tool| tool["server_label"].as_str().map(str::to_owned));
-    let servers = mcp::chosen(&access, &labels.collect::<Vec<_>>(), args.approve)?;
-    let limits = Limits { time_max: Duration::from_secs(args.time_limit), ..Limits::default() };
-    let (backend, stop) = (model.backend.clone(), cancel.clone());
-    let running = tokio::spawn(async move {
-        let uses = if finished { vec![] } else { McpUse::of(servers, &[]) };
-        let taken = tools.iter().map(|tool| tool.spec().name.clone()).collect();
-        let more = mcp_tools(uses, &mut journal, &request, clock(), taken, &stop).await?;
-        tools.extend(more);
-        let run = Run { backend, tools, journal, request, limits, clock, cancel: stop, seal: None };
-        run.run().await
-    });
+    let run = Run {
+        backend: model.backend.clone(),
+        tools,
+        journal,
+        request,
+        limits: Limits { time_max: Duration::from_secs(args.time_limit), ..Limits::default() },
+        clock,
+        cancel: cancel.clone(),
+        seal: None,
+    };
+    let running = tokio::spawn(run.run_costing(costs));
     let mut painter = Painter::new();
     let drawn = if args.json { Ok(()) } else { draw(lines, &mut painter, started).await };
     if drawn.is_err() {
         cancel.cancel();
     }
     let response = running.await??;
-    let line = crate::cost::line(&response, model.price, &PriceBook::built_in());
-    store.charge(vec![line.clone()]).await?;
+    let total = total(&store, &id).await?;
+    if !args.json {
+        tell_alerts(&store, asked_at).await?;
+    }
     drawn.map_err(|e| Failure::new(format!("the output was closed ({e}); the run was stopped")))?;
-    report(args, &response, line.amount, model.local, started, &files_dir, &mut painter)
+    report(args, &response, total, model.local, started, &files_dir, &mut painter)
 }
 
-/// The tools of a question, where they are more than Python alone.
-fn offered(labels: &[String]) -> Result<OfferedTools, Failure> {
-    if labels.is_empty() {
-        return Ok(OfferedTools::default());
+/// Whoever asks here pays as nobody in particular: what budgets hold are models, everything, and
+/// this run.
+async fn costs(
+    args: &AskArgs,
+    config: &Config,
+    id: &ResponseId,
+    entry: &ModelEntry,
+    book: &Arc<PriceBook>,
+    store: &Arc<SqliteStore>,
+) -> Result<Costs, Failure> {
+    let (payer, now) = (Payer::default(), clock());
+    let wrong = |rule: &BudgetRule, e: &dyn std::fmt::Display| {
+        Failure::usage(format!("the budget of {rule}: {e}"))
+    };
+    let mut budgets = vec![];
+    for rule in &config.budgets {
+        let budget = rule.budget(&payer, &entry.id, id.as_str(), book, now);
+        budgets.extend(budget.map_err(|e| wrong(rule, &e))?);
     }
-    let servers = labels.iter().map(|label| json!({"type": "mcp", "server_label": label}));
-    let python = json!({"type": "code_interpreter", "container": {"type": "auto"}});
-    let tools = [python].into_iter().chain(servers).collect();
-    OfferedTools::parse(tools).map_err(|e| Failure::usage(e.to_string()))
+    if let Some(limit) = args.max_cost {
+        budgets.push(Budget::new(format!("response:{id}"), limit, Over::Ever));
+    }
+    let of = |name: &str| setup::entry(config, name).map_or(name.to_owned(), |entry| entry.id);
+    ozone_agent::costs::adopt(&**store, &config.budgets, of, book, now).await?;
+    let prices = setup::prices(entry, book);
+    if !budgets.is_empty()
+        && let Err(why) = prices.worst_case(1, now)
+    {
+        let id = &entry.id;
+        return Err(Failure::usage(format!(
+            "there is a budget, and nothing measures what the model `{id}` costs ({why}); give it \
+             a price"
+        )));
+    }
+    let is_local = !matches!(entry.backend, BackendEntry::Upstream(_));
+    let machine = config.machine.as_ref().filter(|_| is_local);
+    Ok(Costs {
+        prices,
+        payer,
+        parent: None,
+        budgets,
+        ledger: store.clone(),
+        machine: machine.map(|name| (book.clone(), name.clone())),
+    })
+}
+
+/// Says which shares of budgets were reached since then.
+async fn tell_alerts(store: &SqliteStore, since: i64) -> Result<(), StoreError> {
+    let alerts = store.alerts(ALERTS_MAX).await?;
+    for alert in alerts.iter().rev().filter(|alert| alert.at >= since) {
+        eprintln!("note: {} % of the budget of {} is spent", alert.percent, alert.budget);
+    }
+    Ok(())
+}
+
+/// What the response and its children came to.
+async fn total(store: &SqliteStore, id: &ResponseId) -> Result<Total, StoreError> {
+    let mut lines = store.ledger(&LedgerQuery::response(id.as_str())).await?;
+    lines.extend(store.ledger(&LedgerQuery::children(id.as_str())).await?);
+    Ok(Total::of(&lines))
 }
 
 /// The first Ctrl-C ends the run properly, the second one at once.
@@ -380,7 +434,7 @@ async fn draw(
 fn report(
     args: &AskArgs,
     response: &Response,
-    cost: Option<Amount>,
+    cost: Total,
     local: bool,
     started: Instant,
     files_dir: &PathBuf,
@@ -396,34 +450,24 @@ fn report(
     }
     let resume = "nothing more will come of it; ask again";
     match response.status {
-        ResponseStatus::Completed => match waiting(response) {
-            None => Ok(()),
-            Some(call) => Err(Failure::new(format!(
-                "{call} waits for consent; look at it, and ask again with --approve"
-            ))),
-        },
+        ResponseStatus::Completed => Ok(()),
         ResponseStatus::Cancelled => Err(Failure::interrupted("stopped")),
         ResponseStatus::Incomplete => {
-            let reason = response.incomplete_details.map(|d| serde_json::to_value(d.reason));
+            let details = response.incomplete_details.as_ref();
+            let reason = details.map(|d| serde_json::to_value(d.reason));
             let reason = reason.and_then(Result::ok).unwrap_or_default();
             let reason = reason.as_str().unwrap_or("unknown").replace('_', " ");
-            Err(Failure::new(format!("the answer is incomplete: {reason}; {}", advice(&reason))))
+            let told = match details.and_then(|d| d.message.as_deref()) {
+                Some(message) => message.to_owned(),
+                None => format!("{reason}; {}", advice(&reason)),
+            };
+            Err(Failure::new(format!("the answer is incomplete: {told}")))
         }
         ResponseStatus::Failed | ResponseStatus::Queued | ResponseStatus::InProgress => {
             let why = response.error.as_ref().map_or(resume, |e| e.message.as_str());
             Err(Failure::new(why))
         }
     }
-}
-
-/// A call that was not made, since nobody agreed to it.
-fn waiting(response: &Response) -> Option<String> {
-    response.output.iter().find_map(|item| match item {
-        Item::Known(Known::McpApprovalRequest { server_label, name, .. }) => {
-            Some(format!("`{name}` of `{server_label}`"))
-        }
-        _ => None,
-    })
 }
 
 fn advice(reason: &str) -> &'static str {

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use ozone_cost::ModelPrice;
+use ozone_cost::{BudgetRule, ModelPrice};
 use ozone_model::upstream::UpstreamConfig;
 use ozone_types::Effort;
 use serde::Deserialize;
 
 use crate::failure::Failure;
-use crate::mcp::McpEntry;
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, clap::Args)]
@@ -32,9 +31,10 @@ struct File {
     api_keys_env: Option<String>,
     api_keys_file: Option<PathBuf>,
     aliases: BTreeMap<String, String>,
+    prices: Vec<PathBuf>,
+    machine: Option<String>,
     model: Vec<ModelEntry>,
-    mcp: Vec<McpEntry>,
-    reachable_networks: Vec<String>,
+    budget: Vec<BudgetRule>,
 }
 
 /// One `[[model]]`.
@@ -122,13 +122,18 @@ pub struct Config {
     /// Other names of models.
     pub aliases: BTreeMap<String, String>,
     pub models: Vec<ModelEntry>,
-    pub mcp: Vec<McpEntry>,
-    /// Networks that the URLs of requests may lead to, beside the public Internet.
-    pub reachable_networks: Vec<String>,
+    /// Price books of the user's own; where they speak of a thing, they are right.
+    pub prices: Vec<PathBuf>,
+    /// What the price books call this machine.
+    pub machine: Option<String>,
+    pub budgets: Vec<BudgetRule>,
 }
 
 /// Where `ozone serve` listens.
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8033);
+
+/// Price book files, separated by commas.
+const PRICES_ENV: &str = "OZONE_PRICES";
 
 /// The model that this project trained and ships.
 pub const SHIPPED: &str = "ozone-mini";
@@ -154,7 +159,16 @@ impl Config {
                 Failure::usage("there is no home folder to keep data in; name one with --data DIR")
             })?;
         let models = file.model.into_iter().map(|entry| entry.inside(folder)).collect();
-        let mcp = file.mcp.into_iter().map(|entry| entry.inside(folder)).collect();
+        let prices = match std::env::var(PRICES_ENV) {
+            Ok(paths) => paths.split(',').filter(|p| !p.is_empty()).map(PathBuf::from).collect(),
+            Err(_) => file.prices.into_iter().map(|path| folder.join(path)).collect(),
+        };
+        // A budget of another name is one of the model that it names.
+        let budgets = file.budget.into_iter().map(|rule| {
+            let model = rule.model.map(|name| file.aliases.get(&name).cloned().unwrap_or(name));
+            BudgetRule { model, ..rule }
+        });
+        let budgets = budgets.collect();
         let default_model = std::env::var("OZONE_MODEL")
             .ok()
             .or(file.default_model)
@@ -167,8 +181,9 @@ impl Config {
             api_keys_file: file.api_keys_file.map(|path| folder.join(path)),
             aliases: file.aliases,
             models,
-            mcp,
-            reachable_networks: file.reachable_networks,
+            prices,
+            machine: file.machine,
+            budgets,
         })
     }
 

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use ozone_cost::{
-    By, DAY, Kind, LedgerLine, LedgerQuery, ModelPrice, PriceBook, Report, compare, litellm,
+    By, DAY, Kind, LedgerLine, LedgerQuery, PriceBook, Report, compare, litellm,
     parse_instant,
 };
 use ozone_store::{Ledger, SqliteStore, Store};
-use ozone_types::{Response, ResponseId};
+use ozone_types::ResponseId;
 
 use crate::ask::clock;
 use crate::config::{Common, Config};
@@ -208,19 +208,6 @@ pub fn book(files: &[PathBuf]) -> Result<Arc<PriceBook>, Failure> {
         book = Arc::new(with.map_err(|e| Failure::usage(e.to_string()))?);
     }
     Ok(book)
-}
-
-/// The ledger line of a whole response. Its key is the response's: written twice, it stands once.
-pub fn line(response: &Response, price: Option<ModelPrice>, book: &PriceBook) -> LedgerLine {
-    let usage = response.usage.unwrap_or_default();
-    let at = response.completed_at.unwrap_or_else(clock);
-    let call = "response".to_owned();
-    let line = LedgerLine::new(response.id.as_str(), call, Kind::Model, &response.model, at);
-    let facts = ozone_cost::response("", &response.model, &usage);
-    match price {
-        Some(price) => line.costing(facts, price.cost(&usage)),
-        None => line.priced(book, facts.at_tier(&response.service_tier)),
-    }
 }
 
 fn import(args: &ImportArgs) -> Result<(), Failure> {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ozone_agent::SamplingOptions;
+use ozone_cost::{BudgetRule, PriceBook};
 use ozone_python::Refill;
-use ozone_server::{KeyEntry, Keys, ModelEntry as Served, SealingKey, Server, ServerLimits};
+use ozone_server::{Accounts, KeyEntry, Keys, ModelEntry as Served, SealingKey, Server, ServerLimits};
 use ozone_tools::{PythonTool, Tool};
 use ozone_types::Effort;
 use serde::Deserialize;
@@ -16,7 +17,6 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Common, Config, SHIPPED};
 use crate::failure::Failure;
-use crate::mcp;
 use crate::setup::{self, Python};
 
 /// Keys that seal the reasoning which clients carry; the first one seals, all of them open.
@@ -57,7 +57,7 @@ pub fn run(args: &ServeArgs, common: &Common) -> Result<(), Failure> {
 
 async fn serve(args: &ServeArgs, config: &Config) -> Result<(), Failure> {
     let keys = keys(config)?;
-    let mcp = mcp::access(&config.mcp, &config.reachable_networks)?;
+    let book = setup::price_book(config)?;
     let address = args.listen.unwrap_or(config.listen);
     let listener = TcpListener::bind(address).await.map_err(|e| {
         Failure::new(format!("cannot listen on {address} ({e}); choose another with --listen"))
@@ -67,7 +67,7 @@ async fn serve(args: &ServeArgs, config: &Config) -> Result<(), Failure> {
     if let Some(cause) = &python.cause {
         eprintln!("note: {cause}");
     }
-    let models = models(args, config).await?;
+    let models = models(args, config, &book).await?;
     let names: Vec<String> = models.iter().map(|m| m.id.clone()).collect();
     let open = keys.is_empty();
     let server = Server {
@@ -77,7 +77,7 @@ async fn serve(args: &ServeArgs, config: &Config) -> Result<(), Failure> {
             let tool = PythonTool::new(python.source(), place.container_id, Some(place.folder));
             vec![Box::new(tool) as Box<dyn Tool>]
         }),
-        mcp,
+        accounts: Accounts { book, budgets: budgets(args, config), machine: config.machine.clone() },
         keys,
         sealing_keys: std::env::var(SEALING_KEYS_ENV)
             .unwrap_or_default()
@@ -137,7 +137,24 @@ fn keys(config: &Config) -> Result<Keys, Failure> {
     Keys::new(file.key).map_err(|e| wrong(&e))
 }
 
-async fn models(args: &ServeArgs, config: &Config) -> Result<Vec<Served>, Failure> {
+/// Those that speak of what is served: with `-m` some models are left out, and their budgets with
+/// them.
+fn budgets(args: &ServeArgs, config: &Config) -> Vec<BudgetRule> {
+    let is_left_out = |rule: &BudgetRule| {
+        let named = rule.model.as_deref().and_then(|name| setup::entry(config, name).ok());
+        named.is_some_and(|entry| {
+            let is_it = |name: &String| setup::entry(config, name).is_ok_and(|e| e.id == entry.id);
+            !args.models.is_empty() && !args.models.iter().any(is_it)
+        })
+    };
+    config.budgets.iter().filter(|rule| !is_left_out(rule)).cloned().collect()
+}
+
+async fn models(
+    args: &ServeArgs,
+    config: &Config,
+    book: &Arc<PriceBook>,
+) -> Result<Vec<Served>, Failure> {
     let names: Vec<String> = if args.models.is_empty() {
         config.models.iter().map(|m| m.id.clone()).chain([SHIPPED.to_owned()]).collect()
     } else {
@@ -152,6 +169,9 @@ async fn models(args: &ServeArgs, config: &Config) -> Result<Vec<Served>, Failur
         // As `ask` names it; of a path, its last part.
         let id = if Path::new(name).is_file() { entry.id.clone() } else { name.clone() };
         let mut one = Served::new(id, model.backend);
+        one.prices = setup::prices(&entry, book);
+        one.budgeted_as = entry.id.clone();
+        one.runs_here = model.local;
         one.instructions = model.instructions;
         one.effort = entry.effort;
         one.raw_reasoning = entry.raw_reasoning;

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ozone_cost::ModelPrice;
+use ozone_agent::Prices;
+use ozone_cost::{Facts, ModelPrice, PriceBook, Tokens};
 use ozone_model::engine::EngineOptions;
 use ozone_model::upstream::UpstreamBackend;
 use ozone_model::{LocalBackend, ModelBackend, Script, ScriptedBackend};
@@ -23,8 +24,6 @@ const SHIPPED_GGUF: &[u8] = include_bytes!("../../../models/ozone-mini/ozone-min
 pub struct Model {
     pub backend: Arc<dyn ModelBackend>,
     pub instructions: Option<String>,
-    /// `None` when nobody said what it costs.
-    pub price: Option<ModelPrice>,
     pub local: bool,
     /// By this project, in this very loop.
     pub trained_here: bool,
@@ -109,14 +108,41 @@ pub fn model(entry: &ModelEntry) -> Result<Model, Failure> {
             (Arc::new(backend), true)
         }
     };
-    let price = entry.price.or(local.then_some(ModelPrice::FREE));
     let scripted = matches!(entry.backend, BackendEntry::Scripted { .. });
     let instructions = match &entry.instructions {
         Some(own) => Some(own.clone()),
         None if scripted || trained_here => None,
         None => Some(INSTRUCTIONS.to_owned()),
     };
-    Ok(Model { backend, instructions, price, local, trained_here })
+    Ok(Model { backend, instructions, local, trained_here })
+}
+
+/// What the calls of a model cost: as its entry says, nothing on this machine, or as the price book
+/// has it for the upstream's own name of the model.
+pub fn prices(entry: &ModelEntry, book: &Arc<PriceBook>) -> Prices {
+    match (&entry.price, &entry.backend) {
+        (Some(own), _) => Prices::Own(*own),
+        (None, BackendEntry::Upstream(upstream)) => {
+            let tier = upstream.extra_body.get("service_tier").and_then(|tier| tier.as_str());
+            let like = Facts::new("", &upstream.model, Tokens::default());
+            let like = Box::new(like.at_tier(tier.unwrap_or_default()));
+            Prices::Book { book: book.clone(), like }
+        }
+        (None, _) => Prices::Own(ModelPrice::FREE),
+    }
+}
+
+/// The shipped price book with the user's own on top; the machine that it knows this one as.
+pub fn price_book(config: &Config) -> Result<Arc<PriceBook>, Failure> {
+    let book = crate::cost::book(&config.prices)?;
+    match &config.machine {
+        Some(machine) if book.machine(machine, crate::ask::clock()).is_none() => {
+            Err(Failure::usage(format!(
+                "no price book has the machine `{machine}`; add a [[machine]] to one of `prices`"
+            )))
+        }
+        _ => Ok(book),
+    }
 }
 
 /// The shipped model as a file. Its name holds the length and a checksum, so a newer binary writes

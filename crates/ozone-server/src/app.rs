@@ -8,19 +8,20 @@ use ozone_store::{Change, Document, Library, Owner, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::accounts::{Accounts, Unstored};
 use crate::auth::{Keys, Tenant};
 use crate::error::ApiError;
 use crate::runs::Live;
 use crate::schedule::{Lanes, Room};
 use crate::seal::{Sealer, SealingKey};
-use crate::{Mcp, ModelEntry, Server, ServerLimits, ToolFactory};
+use crate::{ModelEntry, Server, ServerLimits, ToolFactory};
 
 pub(crate) struct App {
     /// In the order of the configuration.
     pub models: Vec<Arc<Model>>,
     pub store: Arc<dyn Library>,
     pub tools: ToolFactory,
-    pub mcp: Mcp,
+    pub accounts: Accounts,
     pub keys: Keys,
     pub sealer: Sealer,
     pub containers_dir: PathBuf,
@@ -68,7 +69,7 @@ impl App {
             models,
             store,
             tools,
-            mcp,
+            accounts,
             keys,
             mut sealing_keys,
             containers_dir,
@@ -93,7 +94,7 @@ impl App {
             models,
             store,
             tools,
-            mcp,
+            accounts,
             keys,
             sealer: Sealer::new(sealing_keys),
             containers_dir,
@@ -122,6 +123,14 @@ impl App {
 
     pub fn base_store(&self) -> Arc<dyn Store> {
         self.store.clone()
+    }
+
+    /// Where the journal of one response goes.
+    pub fn store_of(&self, is_stored: bool) -> Arc<dyn Store> {
+        match is_stored {
+            true => self.base_store(),
+            false => Arc::new(Unstored::new(self.store.clone())),
+        }
     }
 
     pub fn now(&self) -> i64 {

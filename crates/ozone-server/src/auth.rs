@@ -38,6 +38,9 @@ pub struct KeyEntry {
     /// The tenant. Several keys may share one.
     pub name: String,
     pub key: Secret,
+    /// Spends together with the other keys of its project.
+    #[serde(default)]
+    pub project: Option<String>,
     /// `None` allows every model.
     #[serde(default)]
     pub models: Option<Vec<String>>,
@@ -57,6 +60,8 @@ pub enum BadKeys {
     Nameless,
     #[error("a limit of `{name}` is 0, which would refuse everything")]
     Zero { name: String },
+    #[error("the keys of `{name}` belong to different projects")]
+    Projects { name: String },
 }
 
 const KEY_CHARS_MIN: usize = 8;
@@ -65,14 +70,16 @@ const KEY_CHARS_MIN: usize = 8;
 pub const LOCAL_TENANT: &str = "local";
 
 /// All keys. None: whoever reaches the server may use it, so it serves only loopback.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Keys {
     by_digest: HashMap<[u8; 32], Arc<Tenant>>,
+    /// Of each tenant.
+    projects: HashMap<String, Option<String>>,
 }
 
 impl Keys {
     pub fn new(entries: impl IntoIterator<Item = KeyEntry>) -> Result<Self, BadKeys> {
-        let mut by_digest = HashMap::new();
+        let (mut by_digest, mut projects) = (HashMap::new(), HashMap::new());
         for entry in entries {
             let name = entry.name.trim().to_owned();
             if name.is_empty() {
@@ -84,6 +91,11 @@ impl Keys {
             if entry.requests_per_minute == Some(0) || entry.tokens_per_minute == Some(0) {
                 return Err(BadKeys::Zero { name });
             }
+            let project = entry.project.map(|p| p.trim().to_owned()).filter(|p| !p.is_empty());
+            let known = projects.insert(name.clone(), project.clone());
+            if known.is_some_and(|known| known != project) {
+                return Err(BadKeys::Projects { name });
+            }
             let tenant = Tenant {
                 name: name.clone(),
                 models: entry.models,
@@ -94,7 +106,7 @@ impl Keys {
                 return Err(BadKeys::Twice { name });
             }
         }
-        Ok(Keys { by_digest })
+        Ok(Keys { by_digest, projects })
     }
 
     /// As an environment variable holds them: `name:key`, separated by commas or spaces. A key
@@ -109,6 +121,7 @@ impl Keys {
             KeyEntry {
                 name,
                 key: Secret::new(key),
+                project: None,
                 models: None,
                 requests_per_minute: None,
                 tokens_per_minute: None,
@@ -118,6 +131,19 @@ impl Keys {
 
     pub fn is_empty(&self) -> bool {
         self.by_digest.is_empty()
+    }
+
+    /// Whether there is a tenant of this name.
+    pub(crate) fn has(&self, tenant: &str) -> bool {
+        self.projects.contains_key(tenant)
+    }
+
+    pub(crate) fn project(&self, tenant: &str) -> Option<&str> {
+        self.projects.get(tenant)?.as_deref()
+    }
+
+    pub(crate) fn projects(&self) -> impl Iterator<Item = &str> {
+        self.projects.values().filter_map(|project| project.as_deref())
     }
 
     /// Tokens are known when they are used: the tenant's next request pays for them.

@@ -280,6 +280,7 @@ impl App {
         create.tier = Tier::Batch;
         let tenant = Tenant::named(tenant);
         let job = self.prepare(&tenant, create).await?;
+        self.afford(&job).await?;
         let response_id = job.id.clone();
         let body = json!({ "response_id": response_id });
         let noted = document(LINE, &tenant.name, id, batch, body);

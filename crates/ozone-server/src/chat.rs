@@ -335,7 +335,7 @@ fn tool_choice(choice: &Value) -> Result<Value, ApiError> {
 
 fn usage_of(usage: Option<Usage>) -> Value {
     let usage = usage.unwrap_or_default();
-    json!({
+    let mut shown = json!({
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,
         "total_tokens": usage.total_tokens,
@@ -343,11 +343,18 @@ fn usage_of(usage: Option<Usage>) -> Value {
         "completion_tokens_details": {
             "reasoning_tokens": usage.output_tokens_details.reasoning_tokens,
         },
-    })
+    });
+    if let Some(cost) = usage.cost {
+        let cost = serde_json::to_value(cost).expect("costs are plain data");
+        for name in ["cost", "cost_details"] {
+            shown[name] = cost[name].clone();
+        }
+    }
+    shown
 }
 
 fn finish_reason(response: &Response, calls: usize) -> &'static str {
-    match response.incomplete_details.map(|d| d.reason) {
+    match response.incomplete_details.as_ref().map(|d| d.reason) {
         Some(IncompleteReason::ContentFilter) => "content_filter",
         Some(
             IncompleteReason::MaxOutputTokens

@@ -101,7 +101,7 @@ pub(crate) async fn compact(
     let mut output = users(earlier.iter().chain(&input[..own]))?;
     output.push(compaction(&app, &tenant, &model, text.trim()));
     Ok(Json(json!({
-        "id": mint("resp_"),
+        "id": response.id,
         "object": "response.compaction",
         "created_at": app.now(),
         "output": output,

@@ -33,6 +33,9 @@ pub enum ApiError {
         seconds(*.retry_after)
     )]
     RateLimited { what: String, retry_after: Duration },
+    /// A budget is spent. Waiting does not help, or not soon.
+    #[error("You exceeded your current quota: {0}.")]
+    QuotaSpent(String),
     /// Flex work finds no room: nothing is billed, and the client may try again.
     #[error("there is no room for flex work now; try again later, or use another service_tier")]
     FlexUnavailable,
@@ -97,6 +100,7 @@ impl ApiError {
     fn parts(&self) -> (StatusCode, &'static str, Option<&'static str>, Option<String>) {
         const INVALID: &str = "invalid_request_error";
         const SERVER: &str = "server_error";
+        const QUOTA: &str = "insufficient_quota";
         match self {
             ApiError::Invalid { param, code, .. } => {
                 (StatusCode::BAD_REQUEST, INVALID, *code, param.clone())
@@ -116,6 +120,7 @@ impl ApiError {
                 Some("rate_limit_exceeded"),
                 None,
             ),
+            ApiError::QuotaSpent(_) => (StatusCode::TOO_MANY_REQUESTS, QUOTA, Some(QUOTA), None),
             ApiError::FlexUnavailable => {
                 (StatusCode::TOO_MANY_REQUESTS, SERVER, Some("resource_unavailable"), None)
             }
@@ -196,7 +201,7 @@ impl IntoResponse for ApiError {
             let ms = HeaderName::from_static("retry-after-ms");
             headers.insert(ms, HeaderValue::from(wait.as_millis().min(86_400_000) as u64));
         }
-        if matches!(self, ApiError::FlexUnavailable) {
+        if matches!(self, ApiError::FlexUnavailable | ApiError::QuotaSpent(_)) {
             // A client that retries at once would find the same.
             let no = HeaderName::from_static("x-should-retry");
             response.headers_mut().insert(no, HeaderValue::from_static("false"));

@@ -5,6 +5,7 @@
 //! all read its journal. The crate is given its models, tools, store, keys and clock, so that it runs
 //! the same over a script as over a cluster.
 
+mod accounts;
 mod app;
 mod auth;
 mod batches;
@@ -14,7 +15,6 @@ mod counting;
 mod error;
 mod fields;
 mod files;
-mod mcp;
 mod models;
 mod prepare;
 mod request;
@@ -31,16 +31,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ozone_agent::SamplingOptions;
+use ozone_agent::{Prices, SamplingOptions};
+use ozone_cost::{Facts, PriceBook, Tokens};
 use ozone_model::ModelBackend;
 use ozone_store::Library;
 use ozone_tools::Tool;
-use ozone_tools::egress::Egress;
-use ozone_tools::mcp::McpServer;
 use ozone_types::Effort;
 
+pub use accounts::Accounts;
 pub use auth::{BadKeys, KeyEntry, Keys, LOCAL_TENANT, Secret};
-pub use mcp::{McpUse, tools as mcp_tools};
 pub use seal::SealingKey;
 pub use serve::ServeError;
 
@@ -62,13 +61,24 @@ pub struct ModelEntry {
     /// How many responses run at once.
     pub running_max: usize,
     pub owned_by: String,
+    pub prices: Prices,
+    /// The name that budgets know it by: another name of a model spends from that model's budget.
+    pub budgeted_as: String,
+    /// On this machine, whose time is counted.
+    pub runs_here: bool,
 }
 
 impl ModelEntry {
-    /// An entry with the defaults of the API: temperature 1, any effort, no raw reasoning.
+    /// An entry with the defaults of the API: temperature 1, any effort, no raw reasoning. Its price
+    /// is the shipped book's for its name, if that has one.
     pub fn new(id: impl Into<String>, backend: Arc<dyn ModelBackend>) -> Self {
+        let id = id.into();
+        let like = Box::new(Facts::new("", &id, Tokens::default()));
         ModelEntry {
-            id: id.into(),
+            prices: Prices::Book { book: PriceBook::built_in(), like },
+            budgeted_as: id.clone(),
+            runs_here: false,
+            id,
             backend,
             instructions: None,
             efforts: vec![],
@@ -88,15 +98,6 @@ pub struct Workplace {
     pub container_id: String,
     /// Takes and gives the container's files. It exists.
     pub folder: PathBuf,
-}
-
-/// MCP servers as tools.
-#[derive(Debug, Clone)]
-pub struct Mcp {
-    /// Those that a request may name by their label alone.
-    pub servers: Vec<McpServer>,
-    /// By which a request's own servers are reached.
-    pub egress: Egress,
 }
 
 /// Makes the tools behind `{"type": "code_interpreter"}` for one response.
@@ -146,7 +147,7 @@ pub struct Server {
     pub models: Vec<ModelEntry>,
     pub store: Arc<dyn Library>,
     pub tools: ToolFactory,
-    pub mcp: Mcp,
+    pub accounts: Accounts,
     /// None: only loopback is served.
     pub keys: Keys,
     /// The first seals `encrypted_content`, all open it. Empty: one is made and kept in the store.

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ozone_agent::{Request, Run};
-use ozone_store::{Change, Durability, Journal, MemoryStore, Owner, Reader, Store, Stored};
+use ozone_store::{Change, Durability, Journal, Owner, Reader, Store, Stored};
 use ozone_tools::Tool;
 use ozone_types::{
     ErrorBody, ErrorCode, EventKind, Item, Response, ResponseError, ResponseId, ResponseStatus,
@@ -18,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 use crate::Workplace;
 use crate::app::{App, Model, count, document};
 use crate::error::{ApiError, causes};
-use crate::mcp::{self, McpUse};
 use crate::schedule::{Entry, Place, Tier};
 
 /// What a stored response is to the server, beside its request.
@@ -56,7 +55,6 @@ pub(crate) struct Job {
     pub request: Request,
     pub serve: Serve,
     pub model: Arc<Model>,
-    pub mcp: Vec<McpUse>,
     pub tier: Tier,
     /// Held until the conversation has the response's items.
     pub conversation: Option<OwnedMutexGuard<()>>,
@@ -101,6 +99,7 @@ pub(crate) fn from_stored(mut value: Value) -> Option<Result<(Request, Serve), s
 impl App {
     /// Stores the response and starts it. Refused work leaves nothing behind.
     pub async fn start(self: &Arc<Self>, job: Job) -> Result<Arc<Live>, ApiError> {
+        self.afford(&job).await?;
         let entry = job.model.lanes.enter(job.tier, false)?;
         self.start_in(job, entry).await
     }
@@ -115,8 +114,7 @@ impl App {
         let app = self.clone();
         // On its own task: a client that goes away here must not leave half a response.
         let started = tokio::spawn(async move {
-            let store: Arc<dyn Store> =
-                if job.serve.store { app.base_store() } else { Arc::new(MemoryStore::default()) };
+            let store = app.store_of(job.serve.store);
             let queued = job.serve.background || matches!(entry, Entry::Later(_));
             let status = if queued { ResponseStatus::Queued } else { ResponseStatus::InProgress };
             if let Some(conversation) = &job.serve.conversation
@@ -180,7 +178,7 @@ impl App {
         let Some(_place) = self.wait_for_place(&job, &mut journal, entry, &live).await else {
             return;
         };
-        let mut tools = match self.tools_of(&job.serve) {
+        let tools = match self.tools_of(&job.serve) {
             Ok(tools) => tools,
             Err(e) => {
                 let message = "the container's folder could not be made".to_owned();
@@ -189,21 +187,15 @@ impl App {
                 return;
             }
         };
-        let (now, cancel, mcp) = (self.now(), &live.cancel, job.mcp.clone());
-        let taken = tools.iter().map(|tool| tool.spec().name.clone()).collect();
-        let listed = tokio::select! {
-            () = self.hard_stop.cancelled() => return,
-            listed = mcp::tools(mcp, &mut journal, &job.request, now, taken, cancel) => listed,
-        };
-        match listed {
-            Ok(more) => tools.extend(more),
+        let costs = match self.costs(&job.serve.tenant, &job.id, &job.request, &job.model) {
+            Ok(costs) => costs,
             Err(e) => {
                 tracing::error!("{}: {}", job.id, causes(&e));
-                self.fail(journal, &job, "the store failed".into()).await;
+                self.fail(journal, &job, "its budget could not be told".to_owned()).await;
                 return;
             }
-        }
-        let Job { id, request, serve, model, mcp: _, tier, conversation } = job;
+        };
+        let Job { id, request, serve, model, tier, conversation } = job;
         let run = Run {
             backend: model.entry.backend.clone(),
             tools,
@@ -216,7 +208,7 @@ impl App {
         };
         let ended = tokio::select! {
             () = self.hard_stop.cancelled() => return,
-            ended = run.run() => ended,
+            ended = run.run_costing(costs) => ended,
         };
         let response = match ended {
             Ok(response) => response,
@@ -403,10 +395,7 @@ impl App {
         request.earlier = self.earlier_of(&serve).await.map_err(|e| e.to_string())?;
         let tier = Tier::parse(&serve.tier).unwrap_or(Tier::Default);
         let entry = model.lanes.enter(tier, true).map_err(|e| e.to_string())?;
-        let mut spelt = request.tools.spelt().to_vec();
-        let servers = self.mcp_servers(&mut spelt).map_err(|e| e.to_string())?;
-        let mcp = McpUse::of(servers, &[&request.earlier, &request.input]);
-        let job = Job { id, request, serve, model, mcp, tier, conversation };
+        let job = Job { id, request, serve, model, tier, conversation };
         self.launch(job, self.base_store(), entry).await.map(drop).map_err(|e| e.to_string())
     }
 

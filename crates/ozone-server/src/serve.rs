@@ -61,6 +61,10 @@ impl Server {
         let limits = self.limits;
         let start = |e: &dyn std::error::Error| ServeError::Start(crate::error::causes(e));
         let app = App::new(self).await.map_err(|e| start(&e))?;
+        if let Some(problem) = app.problem_of_budgets() {
+            return Err(ServeError::Start(problem));
+        }
+        app.adopt_budgets().await.map_err(|e| start(&e))?;
         app.recover().await.map_err(|e| start(&e))?;
         app.resume_batches().await.map_err(|e| start(&e))?;
 

@@ -38,9 +38,12 @@ pub enum IncompleteReason {
     Cancelled,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IncompleteDetails {
     pub reason: IncompleteReason,
+    /// Ozone's own: what a person should know of it, as which budget it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// How much thinking is asked for.

@@ -3,17 +3,17 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use ozone_agent::{Costs, Prices, Run};
+use ozone_agent::{Costs, Prices};
 use ozone_cost::{
     Amount, Budget, Facts, Kind, LedgerLine, LedgerQuery, ModelPrice, Over, Payer, PriceBook,
     Reservation, Tokens, Total,
 };
 use ozone_model::Script;
 use ozone_store::{
-    Append, Durability, IsAlive, Journal, Ledger, MemoryStore, Owner, Store, StoreError, Stored,
+    Append, Durability, IsAlive, Ledger, MemoryStore, Owner, Store, StoreError, Stored,
 };
 use ozone_tools::{ScriptedTool, Step};
-use ozone_types::{Event, Response, ResponseId};
+use ozone_types::{Event, Response, ResponseId, ResponseStatus};
 
 use crate::support::{Scene, prints, runs, says, show};
 
@@ -43,17 +43,8 @@ async fn run(scene: &Scene, steps: Vec<Step>, costs: Costs) -> Response {
 }
 
 async fn run_in(scene: &Scene, store: Arc<dyn Store>, steps: Vec<Step>, costs: Costs) -> Response {
-    let run = Run {
-        backend: scene.backend.clone(),
-        tools: vec![Box::new(ScriptedTool::new(steps))],
-        journal: Journal::open(store, scene.id.clone()).await.unwrap(),
-        request: scene.request.clone(),
-        limits: scene.limits,
-        clock: || 1_800_000_000,
-        cancel: scene.cancel.clone(),
-        seal: scene.seal.clone(),
-    };
-    run.run_costing(costs).await.unwrap()
+    let tools = vec![Box::new(ScriptedTool::new(steps)) as _];
+    scene.as_run(store, tools).await.run_costing(costs).await.unwrap()
 }
 
 async fn lines(store: &MemoryStore) -> Vec<LedgerLine> {
@@ -166,6 +157,80 @@ async fn a_resumed_run_charges_each_call_once() {
         assert_eq!(shown(&lines(&store).await), expected, "killed behind append {stop}");
         let standing = store.standing(&budget()[0], 1_800_000_000).await.unwrap();
         assert!(standing.reserved.is_zero(), "killed behind append {stop}");
+    }
+}
+
+/// Where the model's ids are not known, a sample that died with its process is made anew: both were
+/// paid for, and how much the first one was is an estimate.
+#[tokio::test]
+async fn a_sample_that_died_with_its_process_is_an_estimate() {
+    let mut scene = Scene::new([runs("print(1)"), says("1")]).await;
+    scene.manner.without_ids = true;
+    let recorder = Arc::new(Recorder::default());
+    scene.create_in(&*recorder).await;
+    let budget = Budget::new("key:k", usd("100"), Over::Day);
+    let own = |store: &Arc<MemoryStore>| costs(store, Prices::Own(price()), vec![budget.clone()]);
+    let whole = Arc::<MemoryStore>::default();
+    run_in(&scene, recorder.clone(), vec![prints("1")], own(&whole)).await;
+    let appends = recorder.appends.lock().unwrap().clone();
+    let is_cut = |a: &Append| {
+        let is = |name: &str| a.records.iter().any(|r| r["record"] == name);
+        is("ids") && !is("sampled")
+    };
+    let cut = appends.iter().position(is_cut).expect("a sample is journaled in pieces");
+    let store = Arc::new(MemoryStore::default());
+    scene.create_in(&*store).await;
+    for append in &appends[..=cut] {
+        store.append(&scene.id, append.clone(), Durability::Process).await.unwrap();
+    }
+    let response = run_in(&scene, store.clone(), vec![prints("1")], own(&store)).await;
+    let lines = lines(&store).await;
+    let calls: Vec<_> = lines.iter().map(|l| (l.call.as_str(), l.estimate)).collect();
+    assert_eq!(
+        calls,
+        [("1:model", false), ("1:model:cut:0", true), ("1:tool:0", false), ("2:model", false)]
+    );
+    let total = Total::of(&lines);
+    assert_eq!(response.usage.unwrap().cost, Some(total.cost()));
+    let standing = store.standing(&budget, 1_800_000_000).await.unwrap();
+    assert_eq!((standing.spent, standing.reserved), (total.known, Amount::ZERO));
+}
+
+/// What another run holds may be free again in a moment: a run waits for it, and not for ever.
+#[tokio::test(start_paused = true)]
+async fn a_run_waits_for_what_others_hold() {
+    let budget = Budget::new("key:k", usd("10"), Over::Day);
+    let held = Reservation {
+        id: "another".into(),
+        budgets: vec![budget.clone()],
+        amount: usd("9.9"),
+        at: 1_800_000_000,
+        lease_until: 1_900_000_000,
+    };
+    for ends in [true, false] {
+        let scene = Scene::new([says("1")]).await;
+        assert_eq!(scene.store.reserve(&held).await.unwrap(), ozone_cost::Reserved::Granted);
+        let costs = costs(&scene.store, Prices::Own(price()), vec![budget.clone()]);
+        let other = async {
+            tokio::time::sleep(std::time::Duration::from_secs(30)).await;
+            if ends {
+                scene.store.settle(&held, usd("0.1"), 1_800_000_000).await.unwrap();
+            }
+        };
+        let (response, ()) = tokio::join!(run(&scene, vec![], costs), other);
+        match ends {
+            true => assert_eq!(response.status, ResponseStatus::Completed),
+            false => {
+                assert_eq!(show(&response), "incomplete cost_limit");
+                let why = response.incomplete_details.unwrap().message.unwrap();
+                assert_eq!(
+                    why,
+                    "of the budget of $10 a day for the key `k`, $0 is spent and $9.9 held by other \
+                     requests, and $0.1 does not pay for more; it begins anew at \
+                     2027-01-16T00:00:00Z"
+                );
+            }
+        }
     }
 }
 

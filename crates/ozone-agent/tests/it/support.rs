@@ -134,7 +134,11 @@ impl Scene {
     }
 
     pub async fn run_tools(&self, store: Arc<dyn Store>, tools: Vec<Box<dyn Tool>>) -> Response {
-        let run = Run {
+        self.as_run(store, tools).await.run().await.unwrap()
+    }
+
+    pub async fn as_run(&self, store: Arc<dyn Store>, tools: Vec<Box<dyn Tool>>) -> Run {
+        Run {
             backend: Arc::new(Mannered(self.backend.clone(), self.manner)),
             tools,
             journal: Journal::open(store, self.id.clone()).await.unwrap(),
@@ -143,8 +147,7 @@ impl Scene {
             clock: || 1_800_000_000,
             cancel: self.cancel.clone(),
             seal: self.seal.clone(),
-        };
-        run.run().await.unwrap()
+        }
     }
 
     /// Runs without tools of its own.
@@ -183,7 +186,8 @@ impl Scene {
 pub fn show(response: &Response) -> String {
     let mut lines: Vec<String> = response.output.iter().map(show_item).collect();
     let status = serde_json::to_value(response.status).unwrap();
-    let reason = response.incomplete_details.map(|d| serde_json::to_value(d.reason).unwrap());
+    let reason =
+        response.incomplete_details.as_ref().map(|d| serde_json::to_value(d.reason).unwrap());
     let error = response.error.as_ref().map(|e| e.message.clone());
     let why = reason.and_then(|r| r.as_str().map(str::to_owned)).or(error).unwrap_or_default();
     lines.push(format!("{} {why}", status.as_str().unwrap()).trim().to_owned());

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use ozone_model::Script;
 use ozone_server::{KeyEntry, Keys, Secret, ServeError};
-use ozone_tools::egress::Egress;
 use serde_json::json;
 
 use crate::support::{Setup, TestServer, says};
@@ -13,6 +12,7 @@ fn key(name: &str) -> KeyEntry {
     KeyEntry {
         name: name.into(),
         key: Secret::new(format!("sk-{name}-12345678")),
+        project: None,
         models: None,
         requests_per_minute: None,
         tokens_per_minute: None,
@@ -120,7 +120,7 @@ async fn without_keys_only_this_machine_is_served() {
         models: vec![],
         store: server.store.clone(),
         tools: std::sync::Arc::new(|_| vec![]),
-        mcp: ozone_server::Mcp { servers: vec![], egress: Egress::new([]).unwrap() },
+        accounts: ozone_server::Accounts::default(),
         keys: Keys::default(),
         sealing_keys: vec![],
         containers_dir: server.containers.path().to_owned(),

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use ozone_model::{ModelBackend, Script, ScriptedBackend};
-use ozone_server::{Keys, Mcp, ModelEntry, SealingKey, Server, ServerLimits, ToolFactory};
+use ozone_server::{
+    Accounts, Keys, ModelEntry, SealingKey, ServeError, Server, ServerLimits, ToolFactory,
+};
 use ozone_store::{Library, MemoryStore};
-use ozone_tools::egress::Egress;
 use ozone_tools::{ScriptedTool, Step};
 use ozone_types::{Event, Fold};
 use reqwest::{Method, StatusCode};
@@ -20,10 +21,10 @@ use tokio::task::JoinHandle;
 pub struct Setup {
     pub models: Vec<ModelEntry>,
     pub store: Arc<dyn Library>,
+    pub accounts: Accounts,
     pub keys: Keys,
     pub limits: ServerLimits,
     pub tool_steps: Vec<Step>,
-    pub mcp: Mcp,
     pub containers: Arc<tempfile::TempDir>,
 }
 
@@ -41,29 +42,39 @@ impl Setup {
         Setup {
             models: vec![ModelEntry::new("scripted", backend)],
             store: Arc::new(MemoryStore::default()),
+            accounts: Accounts::default(),
             keys: Keys::default(),
             limits: ServerLimits { drain: Duration::from_millis(200), ..Default::default() },
             tool_steps: vec![],
-            mcp: Mcp { servers: vec![], egress: Egress::new([]).unwrap() },
             containers: Arc::new(tempfile::tempdir().unwrap()),
         }
     }
 
-    pub async fn start(self) -> TestServer {
-        let steps = self.tool_steps;
+    fn server(&self) -> Server {
+        let steps = self.tool_steps.clone();
         let tools: ToolFactory =
             Arc::new(move |_| vec![Box::new(ScriptedTool::new(steps.clone())) as _]);
-        let server = Server {
-            models: self.models,
+        Server {
+            models: self.models.clone(),
             store: self.store.clone(),
             tools,
-            mcp: self.mcp,
-            keys: self.keys,
+            accounts: self.accounts.clone(),
+            keys: self.keys.clone(),
             sealing_keys: vec![SealingKey::from_text("a test's key")],
             containers_dir: self.containers.path().to_owned(),
             limits: self.limits,
             clock: || 1_800_000_000,
-        };
+        }
+    }
+
+    /// Why the server does not start.
+    pub async fn refused(self) -> ServeError {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        self.server().serve(listener, async {}).await.unwrap_err()
+    }
+
+    pub async fn start(self) -> TestServer {
+        let server = self.server();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
