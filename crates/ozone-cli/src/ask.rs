@@ -6,17 +6,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
-use ozone_agent::{Costs, Limits, Request, Run};
+use ozone_agent::{Costs, Limits, OfferedTools, Request, Run};
 use ozone_cost::{Amount, Budget, BudgetRule, LedgerQuery, Over, Payer, Price, PriceBook, Total};
 use ozone_python::Refill;
+use ozone_server::{McpUse, mcp_tools};
 use ozone_store::{Journal, Ledger, Owner, SqliteStore, Store, StoreError, Stored};
 use ozone_tools::{PythonTool, Tool};
 use ozone_types::item::Known;
-use ozone_types::{Content, Effort, Response, ResponseId, ResponseStatus, Role, Text};
+use ozone_types::{Content, Effort, Item, Response, ResponseId, ResponseStatus, Role, Text};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{BackendEntry, Common, Config, ModelEntry};
 use crate::failure::Failure;
+use crate::mcp;
 use crate::paint::Painter;
 use crate::setup::{self, Model, Python};
 
@@ -26,6 +29,7 @@ Examples:
   ozone ask \"How many days lie between 1969-07-20 and 2026-11-22, and is that number prime?\"
   ozone ask -m ./qwen3-4b-q8_0.gguf -e high \"Which integers n satisfy n^2 + n = 132?\"
   ozone ask -f sales.csv \"What is the mean of the second column?\"
+  ozone ask --mcp github \"Which issues mention timeouts?\"
   ozone ask --json \"gcd of 84 and 36?\" | jq .usage
   ozone ask --resume last               go on with the newest run that was killed")]
 pub struct AskArgs {
@@ -67,6 +71,12 @@ pub struct AskArgs {
     /// Offers no tool.
     #[arg(long)]
     no_tools: bool,
+    /// Offers the tools of an MCP server of the configuration, by its label. May be repeated.
+    #[arg(long, value_name = "LABEL", conflicts_with = "no_tools")]
+    mcp: Vec<String>,
+    /// Makes the calls of MCP servers that would wait for consent.
+    #[arg(long)]
+    approve: bool,
     /// Prints the finished Responses API object and nothing else.
     #[arg(long)]
     json: bool,
@@ -120,6 +130,8 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
         Some(_) => String::new(),
         None => question(args)?,
     };
+    let access = mcp::access(&config.mcp, &config.reachable_networks)?;
+    mcp::chosen(&access, &args.mcp, args.approve)?;
     let book = setup::price_book(config)?;
     let store = setup::store(config)?;
     let (id, stored) = match &args.resume {
@@ -148,6 +160,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
         None => {
             let mut request = request(args, question, &name, &model)?;
             request.effort = effort;
+            request.tools = offered(&args.mcp)?;
             if let Some(why) = costs.refusal(&request, model.backend.info(), clock()).await? {
                 return Err(Failure::new(why));
             }
@@ -172,21 +185,23 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
             Some(files_dir.clone()),
         )));
     }
-    let journal = Journal::open(store.clone(), id.clone()).await?;
+    let mut journal = Journal::open(store.clone(), id.clone()).await?;
     let lines = journal.lines(0);
     let cancel = CancellationToken::new();
     tokio::spawn(watch_interrupt(cancel.clone()));
-    let run = Run {
-        backend: model.backend.clone(),
-        tools,
-        journal,
-        request,
-        limits: Limits { time_max: Duration::from_secs(args.time_limit), ..Limits::default() },
-        clock,
-        cancel: cancel.clone(),
-        seal: None,
-    };
-    let running = tokio::spawn(run.run_costing(costs));
+    let spelt = request.tools.spelt().iter();
+    let labels = spelt.filter_map(|tool| tool["server_label"].as_str().map(str::to_owned));
+    let servers = mcp::chosen(&access, &labels.collect::<Vec<_>>(), args.approve)?;
+    let limits = Limits { time_max: Duration::from_secs(args.time_limit), ..Limits::default() };
+    let (backend, stop) = (model.backend.clone(), cancel.clone());
+    let running = tokio::spawn(async move {
+        let uses = if finished { vec![] } else { McpUse::of(servers, &[]) };
+        let taken = tools.iter().map(|tool| tool.spec().name.clone()).collect();
+        let more = mcp_tools(uses, &mut journal, &request, clock(), taken, &stop).await?;
+        tools.extend(more);
+        let run = Run { backend, tools, journal, request, limits, clock, cancel: stop, seal: None };
+        run.run_costing(costs).await
+    });
     let mut painter = Painter::new();
     let drawn = if args.json { Ok(()) } else { draw(lines, &mut painter, started).await };
     if drawn.is_err() {
@@ -261,6 +276,17 @@ async fn total(store: &SqliteStore, id: &ResponseId) -> Result<Total, StoreError
     let mut lines = store.ledger(&LedgerQuery::response(id.as_str())).await?;
     lines.extend(store.ledger(&LedgerQuery::children(id.as_str())).await?);
     Ok(Total::of(&lines))
+}
+
+/// The tools of a question, where they are more than Python alone.
+fn offered(labels: &[String]) -> Result<OfferedTools, Failure> {
+    if labels.is_empty() {
+        return Ok(OfferedTools::default());
+    }
+    let servers = labels.iter().map(|label| json!({"type": "mcp", "server_label": label}));
+    let python = json!({"type": "code_interpreter", "container": {"type": "auto"}});
+    let tools = [python].into_iter().chain(servers).collect();
+    OfferedTools::parse(tools).map_err(|e| Failure::usage(e.to_string()))
 }
 
 /// The first Ctrl-C ends the run properly, the second one at once.
@@ -450,7 +476,12 @@ fn report(
     }
     let resume = "nothing more will come of it; ask again";
     match response.status {
-        ResponseStatus::Completed => Ok(()),
+        ResponseStatus::Completed => match waiting(response) {
+            None => Ok(()),
+            Some(call) => Err(Failure::new(format!(
+                "{call} waits for consent; look at it, and ask again with --approve"
+            ))),
+        },
         ResponseStatus::Cancelled => Err(Failure::interrupted("stopped")),
         ResponseStatus::Incomplete => {
             let details = response.incomplete_details.as_ref();
@@ -468,6 +499,16 @@ fn report(
             Err(Failure::new(why))
         }
     }
+}
+
+/// A call that was not made, since nobody agreed to it.
+fn waiting(response: &Response) -> Option<String> {
+    response.output.iter().find_map(|item| match item {
+        Item::Known(Known::McpApprovalRequest { server_label, name, .. }) => {
+            Some(format!("`{name}` of `{server_label}`"))
+        }
+        _ => None,
+    })
 }
 
 fn advice(reason: &str) -> &'static str {

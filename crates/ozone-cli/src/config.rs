@@ -10,6 +10,7 @@ use ozone_types::Effort;
 use serde::Deserialize;
 
 use crate::failure::Failure;
+use crate::mcp::McpEntry;
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, clap::Args)]
@@ -34,6 +35,8 @@ struct File {
     prices: Vec<PathBuf>,
     machine: Option<String>,
     model: Vec<ModelEntry>,
+    mcp: Vec<McpEntry>,
+    reachable_networks: Vec<String>,
     budget: Vec<BudgetRule>,
 }
 
@@ -122,6 +125,9 @@ pub struct Config {
     /// Other names of models.
     pub aliases: BTreeMap<String, String>,
     pub models: Vec<ModelEntry>,
+    pub mcp: Vec<McpEntry>,
+    /// Networks that the URLs of requests may lead to, beside the public Internet.
+    pub reachable_networks: Vec<String>,
     /// Price books of the user's own; where they speak of a thing, they are right.
     pub prices: Vec<PathBuf>,
     /// What the price books call this machine.
@@ -159,6 +165,7 @@ impl Config {
                 Failure::usage("there is no home folder to keep data in; name one with --data DIR")
             })?;
         let models = file.model.into_iter().map(|entry| entry.inside(folder)).collect();
+        let mcp = file.mcp.into_iter().map(|entry| entry.inside(folder)).collect();
         let prices = match std::env::var(PRICES_ENV) {
             Ok(paths) => paths.split(',').filter(|p| !p.is_empty()).map(PathBuf::from).collect(),
             Err(_) => file.prices.into_iter().map(|path| folder.join(path)).collect(),
@@ -181,6 +188,8 @@ impl Config {
             api_keys_file: file.api_keys_file.map(|path| folder.join(path)),
             aliases: file.aliases,
             models,
+            mcp,
+            reachable_networks: file.reachable_networks,
             prices,
             machine: file.machine,
             budgets,

@@ -6,6 +6,7 @@ mod cost;
 mod doctor;
 mod eval;
 mod failure;
+mod mcp;
 mod paint;
 mod serve;
 mod setup;

@@ -8,6 +8,7 @@ use anstyle::{AnsiColor, Style};
 use ozone_cost::{Amount, Total};
 use ozone_types::item::Known;
 use ozone_types::{CodeOutput, Event, EventKind, Item, Response, ResponseStatus};
+use serde_json::Value;
 
 const DIM: Style = Style::new().dimmed();
 const CODE: Style = AnsiColor::Cyan.on_default();
@@ -144,7 +145,7 @@ impl Painter {
 
     fn item(&mut self, item: &Known) -> io::Result<()> {
         let Known::CodeInterpreterCall { outputs: Some(outputs), status, .. } = item else {
-            return Ok(());
+            return self.mcp(item);
         };
         let style = match status {
             ozone_types::ItemStatus::Completed => RESULT,
@@ -152,21 +153,50 @@ impl Painter {
         };
         for output in outputs {
             match output {
-                CodeOutput::Logs { logs } => {
-                    let logs = printable(logs);
-                    let lines: Vec<&str> = logs.lines().collect();
-                    for line in lines.iter().take(OUTPUT_LINES_MAX) {
-                        self.line(style, &format!("  {line}"))?;
-                    }
-                    if lines.len() > OUTPUT_LINES_MAX {
-                        let more = lines.len() - OUTPUT_LINES_MAX;
-                        self.line(DIM, &format!("  … {more} more lines"))?;
-                    }
-                }
+                CodeOutput::Logs { logs } => self.output(style, logs)?,
                 CodeOutput::Image { .. } => self.line(DIM, "  [picture]")?,
             }
         }
         Ok(())
+    }
+
+    fn output(&mut self, style: Style, text: &str) -> io::Result<()> {
+        let text = printable(text);
+        let lines: Vec<&str> = text.lines().collect();
+        for line in lines.iter().take(OUTPUT_LINES_MAX) {
+            self.line(style, &format!("  {line}"))?;
+        }
+        if lines.len() > OUTPUT_LINES_MAX {
+            let more = lines.len() - OUTPUT_LINES_MAX;
+            self.line(DIM, &format!("  … {more} more lines"))?;
+        }
+        Ok(())
+    }
+
+    /// What comes from MCP servers.
+    fn mcp(&mut self, item: &Known) -> io::Result<()> {
+        let as_text =
+            |error: &Value| error.as_str().map_or_else(|| error.to_string(), str::to_owned);
+        match item {
+            Known::McpListTools { server_label, error: Some(error), .. } => {
+                let why = printable(&as_text(error));
+                self.line(WRONG, &format!("{server_label} cannot be used: {why}"))
+            }
+            Known::McpListTools { server_label, tools, .. } => {
+                self.line(DIM, &format!("{server_label}: {} tools", tools.len()))
+            }
+            Known::McpApprovalRequest { server_label, name, arguments, .. } => {
+                self.line(CODE, &printable(&format!("? {server_label}/{name} {arguments}")))
+            }
+            Known::McpCall { server_label, name, arguments, output, error, .. } => {
+                self.line(CODE, &printable(&format!("▶ {server_label}/{name} {arguments}")))?;
+                match error {
+                    Some(error) => self.output(WRONG, &as_text(error)),
+                    None => self.output(RESULT, output.as_deref().unwrap_or_default()),
+                }
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The one last line.
@@ -185,7 +215,10 @@ impl Painter {
         let calls = response
             .output
             .iter()
-            .filter(|i| matches!(i, Item::Known(Known::CodeInterpreterCall { .. })))
+            .filter(|i| {
+                let Item::Known(item) = i else { return false };
+                matches!(item, Known::CodeInterpreterCall { .. } | Known::McpCall { .. })
+            })
             .count();
         let mut text = format!(
             "{} tokens in ({} cached), {} out ({} reasoning) · {calls} tool call{} · {:.2} s · {}",

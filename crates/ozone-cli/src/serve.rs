@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Common, Config, SHIPPED};
 use crate::failure::Failure;
+use crate::mcp;
 use crate::setup::{self, Python};
 
 /// Keys that seal the reasoning which clients carry; the first one seals, all of them open.
@@ -57,6 +58,7 @@ pub fn run(args: &ServeArgs, common: &Common) -> Result<(), Failure> {
 
 async fn serve(args: &ServeArgs, config: &Config) -> Result<(), Failure> {
     let keys = keys(config)?;
+    let mcp = mcp::access(&config.mcp, &config.reachable_networks)?;
     let book = setup::price_book(config)?;
     let address = args.listen.unwrap_or(config.listen);
     let listener = TcpListener::bind(address).await.map_err(|e| {
@@ -77,6 +79,7 @@ async fn serve(args: &ServeArgs, config: &Config) -> Result<(), Failure> {
             let tool = PythonTool::new(python.source(), place.container_id, Some(place.folder));
             vec![Box::new(tool) as Box<dyn Tool>]
         }),
+        mcp,
         accounts: Accounts { book, budgets: budgets(args, config), machine: config.machine.clone() },
         keys,
         sealing_keys: std::env::var(SEALING_KEYS_ENV)

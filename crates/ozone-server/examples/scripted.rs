@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ozone_model::{Script, ScriptedBackend};
-use ozone_server::{Accounts, Keys, ModelEntry, Server, ServerLimits};
+use ozone_server::{Accounts, Keys, Mcp, ModelEntry, Server, ServerLimits};
 use ozone_store::MemoryStore;
+use ozone_tools::egress::Egress;
 use ozone_tools::{ScriptedTool, Step};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -25,6 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         models: models.collect(),
         store: Arc::new(MemoryStore::default()),
         tools: Arc::new(|_| vec![Box::new(ScriptedTool::new([Step::Prints("42".into())])) as _]),
+        mcp: Mcp { servers: vec![], egress: Egress::new([])? },
         accounts: Accounts::default(),
         keys: Keys::default(),
         sealing_keys: vec![],

@@ -14,13 +14,14 @@ use crate::error::ApiError;
 use crate::runs::Live;
 use crate::schedule::{Lanes, Room};
 use crate::seal::{Sealer, SealingKey};
-use crate::{ModelEntry, Server, ServerLimits, ToolFactory};
+use crate::{Mcp, ModelEntry, Server, ServerLimits, ToolFactory};
 
 pub(crate) struct App {
     /// In the order of the configuration.
     pub models: Vec<Arc<Model>>,
     pub store: Arc<dyn Library>,
     pub tools: ToolFactory,
+    pub mcp: Mcp,
     pub accounts: Accounts,
     pub keys: Keys,
     pub sealer: Sealer,
@@ -69,6 +70,7 @@ impl App {
             models,
             store,
             tools,
+            mcp,
             accounts,
             keys,
             mut sealing_keys,
@@ -94,6 +96,7 @@ impl App {
             models,
             store,
             tools,
+            mcp,
             accounts,
             keys,
             sealer: Sealer::new(sealing_keys),

@@ -68,6 +68,10 @@ impl<'a> Fields<'a> {
         self.get(name).map(|value| Fields::of(value, &self.param(name))).transpose()
     }
 
+    pub fn entries(&self) -> impl Iterator<Item = (&'a String, &'a Value)> {
+        self.map.iter()
+    }
+
     /// An integer from `min` to `max`.
     pub fn integer(&self, name: &str, min: u64, max: u64) -> Result<Option<u64>, ApiError> {
         let Some(value) = self.typed(name, "an integer", |v| v.is_number().then_some(v))? else {

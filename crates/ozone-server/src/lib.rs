@@ -15,6 +15,7 @@ mod counting;
 mod error;
 mod fields;
 mod files;
+mod mcp;
 mod models;
 mod prepare;
 mod request;
@@ -36,10 +37,13 @@ use ozone_cost::{Facts, PriceBook, Tokens};
 use ozone_model::ModelBackend;
 use ozone_store::Library;
 use ozone_tools::Tool;
+use ozone_tools::egress::Egress;
+use ozone_tools::mcp::McpServer;
 use ozone_types::Effort;
 
 pub use accounts::Accounts;
 pub use auth::{BadKeys, KeyEntry, Keys, LOCAL_TENANT, Secret};
+pub use mcp::{McpUse, tools as mcp_tools};
 pub use seal::SealingKey;
 pub use serve::ServeError;
 
@@ -100,6 +104,15 @@ pub struct Workplace {
     pub folder: PathBuf,
 }
 
+/// MCP servers as tools.
+#[derive(Debug, Clone)]
+pub struct Mcp {
+    /// Those that a request may name by their label alone.
+    pub servers: Vec<McpServer>,
+    /// By which a request's own servers are reached.
+    pub egress: Egress,
+}
+
 /// Makes the tools behind `{"type": "code_interpreter"}` for one response.
 pub type ToolFactory = Arc<dyn Fn(Workplace) -> Vec<Box<dyn Tool>> + Send + Sync>;
 
@@ -147,6 +160,7 @@ pub struct Server {
     pub models: Vec<ModelEntry>,
     pub store: Arc<dyn Library>,
     pub tools: ToolFactory,
+    pub mcp: Mcp,
     pub accounts: Accounts,
     /// None: only loopback is served.
     pub keys: Keys,

@@ -18,6 +18,7 @@ use crate::counting::summary_item;
 use crate::error::ApiError;
 use crate::fields::Fields;
 use crate::files;
+use crate::mcp::McpUse;
 use crate::request::{Before, Create, ReasoningContext, previous_not_found};
 use crate::runs::{CONVERSATION_ITEM, ITEM, Job, Serve, from_stored};
 use crate::websocket::Memory;
@@ -100,11 +101,14 @@ impl App {
             let place = format!("input[{index}]");
             input.push(self.input_item(tenant, &entry.id, item, &place).await?);
         }
+        let mut tools = create.tools;
+        let servers = self.mcp_servers(&mut tools)?;
+        let mcp = McpUse::of(servers, &[&earlier, &input]);
         let reads_images = entry.backend.info().reads_images;
         let mut request = Request::new(&entry.id, input, reads_images)?;
         request.earlier = earlier;
         request.instructions = create.instructions.or_else(|| entry.instructions.clone());
-        request.tools = OfferedTools::parse(create.tools)?;
+        request.tools = OfferedTools::parse(tools)?;
         request.tool_choice = create.tool_choice;
         request.parallel_tool_calls = create.parallel_tool_calls;
         request.text = serde_json::from_value(create.text).map_err(|e| {
@@ -142,7 +146,7 @@ impl App {
         // Last, since it makes a container: a request that is refused leaves nothing behind.
         let (spelt, earlier) = (request.tools.spelt(), &request.earlier);
         serve.container = self.container(tenant, spelt, earlier, &id).await?;
-        Ok(Job { id, request, serve, model, tier: create.tier, conversation })
+        Ok(Job { id, request, serve, model, mcp, tier: create.tier, conversation })
     }
 
     /// Everything that stands before the input, oldest first, as the loop remembers it.
@@ -472,6 +476,9 @@ fn prefix(kind: &str) -> &'static str {
         "code_interpreter_call" => "ci_",
         "compaction" => "cmp_",
         "mcp_call" => "mcp_",
+        "mcp_list_tools" => "mcpl_",
+        "mcp_approval_request" => "mcpr_",
+        "mcp_approval_response" => "mcpa_",
         _ => "item_",
     }
 }

@@ -70,7 +70,7 @@ pub(crate) fn refuse_beta(query: &[(String, String)]) -> Result<(), ApiError> {
 
 /// Tool types that are echoed and not offered to the model.
 fn ignored_tools(tools: &[Value]) -> Option<HeaderValue> {
-    const OFFERED: &[&str] = &["function", "custom", "namespace", "code_interpreter"];
+    const OFFERED: &[&str] = &["function", "custom", "namespace", "code_interpreter", "mcp"];
     let mut ignored: Vec<&str> =
         tools.iter().filter_map(|t| t["type"].as_str()).filter(|t| !OFFERED.contains(t)).collect();
     ignored.sort_unstable();

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Workplace;
 use crate::app::{App, Model, count, document};
 use crate::error::{ApiError, causes};
+use crate::mcp::{self, McpUse};
 use crate::schedule::{Entry, Place, Tier};
 
 /// What a stored response is to the server, beside its request.
@@ -55,6 +56,7 @@ pub(crate) struct Job {
     pub request: Request,
     pub serve: Serve,
     pub model: Arc<Model>,
+    pub mcp: Vec<McpUse>,
     pub tier: Tier,
     /// Held until the conversation has the response's items.
     pub conversation: Option<OwnedMutexGuard<()>>,
@@ -178,7 +180,7 @@ impl App {
         let Some(_place) = self.wait_for_place(&job, &mut journal, entry, &live).await else {
             return;
         };
-        let tools = match self.tools_of(&job.serve) {
+        let mut tools = match self.tools_of(&job.serve) {
             Ok(tools) => tools,
             Err(e) => {
                 let message = "the container's folder could not be made".to_owned();
@@ -187,6 +189,20 @@ impl App {
                 return;
             }
         };
+        let (now, cancel, mcp) = (self.now(), &live.cancel, job.mcp.clone());
+        let taken = tools.iter().map(|tool| tool.spec().name.clone()).collect();
+        let listed = tokio::select! {
+            () = self.hard_stop.cancelled() => return,
+            listed = mcp::tools(mcp, &mut journal, &job.request, now, taken, cancel) => listed,
+        };
+        match listed {
+            Ok(more) => tools.extend(more),
+            Err(e) => {
+                tracing::error!("{}: {}", job.id, causes(&e));
+                self.fail(journal, &job, "the store failed".into()).await;
+                return;
+            }
+        }
         let costs = match self.costs(&job.serve.tenant, &job.id, &job.request, &job.model) {
             Ok(costs) => costs,
             Err(e) => {
@@ -195,7 +211,7 @@ impl App {
                 return;
             }
         };
-        let Job { id, request, serve, model, tier, conversation } = job;
+        let Job { id, request, serve, model, mcp: _, tier, conversation } = job;
         let run = Run {
             backend: model.entry.backend.clone(),
             tools,
@@ -395,7 +411,10 @@ impl App {
         request.earlier = self.earlier_of(&serve).await.map_err(|e| e.to_string())?;
         let tier = Tier::parse(&serve.tier).unwrap_or(Tier::Default);
         let entry = model.lanes.enter(tier, true).map_err(|e| e.to_string())?;
-        let job = Job { id, request, serve, model, tier, conversation };
+        let mut spelt = request.tools.spelt().to_vec();
+        let servers = self.mcp_servers(&mut spelt).map_err(|e| e.to_string())?;
+        let mcp = McpUse::of(servers, &[&request.earlier, &request.input]);
+        let job = Job { id, request, serve, model, mcp, tier, conversation };
         self.launch(job, self.base_store(), entry).await.map(drop).map_err(|e| e.to_string())
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ozone_model::Script;
 use ozone_server::{KeyEntry, Keys, Secret, ServeError};
+use ozone_tools::egress::Egress;
 use serde_json::json;
 
 use crate::support::{Setup, TestServer, says};
@@ -120,6 +121,7 @@ async fn without_keys_only_this_machine_is_served() {
         models: vec![],
         store: server.store.clone(),
         tools: std::sync::Arc::new(|_| vec![]),
+        mcp: ozone_server::Mcp { servers: vec![], egress: Egress::new([]).unwrap() },
         accounts: ozone_server::Accounts::default(),
         keys: Keys::default(),
         sealing_keys: vec![],

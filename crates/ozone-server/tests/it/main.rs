@@ -6,6 +6,8 @@ mod costs;
 mod counting;
 mod files;
 mod limits;
+mod mcp;
 mod responses;
 mod support;
+mod toy;
 mod websocket;

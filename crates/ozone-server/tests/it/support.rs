@@ -6,9 +6,10 @@ use std::time::Duration;
 use futures::StreamExt;
 use ozone_model::{ModelBackend, Script, ScriptedBackend};
 use ozone_server::{
-    Accounts, Keys, ModelEntry, SealingKey, ServeError, Server, ServerLimits, ToolFactory,
+    Accounts, Keys, Mcp, ModelEntry, SealingKey, ServeError, Server, ServerLimits, ToolFactory,
 };
 use ozone_store::{Library, MemoryStore};
+use ozone_tools::egress::Egress;
 use ozone_tools::{ScriptedTool, Step};
 use ozone_types::{Event, Fold};
 use reqwest::{Method, StatusCode};
@@ -25,6 +26,7 @@ pub struct Setup {
     pub keys: Keys,
     pub limits: ServerLimits,
     pub tool_steps: Vec<Step>,
+    pub mcp: Mcp,
     pub containers: Arc<tempfile::TempDir>,
 }
 
@@ -46,6 +48,7 @@ impl Setup {
             keys: Keys::default(),
             limits: ServerLimits { drain: Duration::from_millis(200), ..Default::default() },
             tool_steps: vec![],
+            mcp: Mcp { servers: vec![], egress: Egress::new([]).unwrap() },
             containers: Arc::new(tempfile::tempdir().unwrap()),
         }
     }
@@ -58,6 +61,7 @@ impl Setup {
             models: self.models.clone(),
             store: self.store.clone(),
             tools,
+            mcp: self.mcp.clone(),
             accounts: self.accounts.clone(),
             keys: self.keys.clone(),
             sealing_keys: vec![SealingKey::from_text("a test's key")],

@@ -63,8 +63,8 @@ const INHERITED: &[&str] =
 pub struct McpServer {
     pub label: String,
     pub reached: Reached,
-    /// `None` allows all of its tools.
-    pub allowed: Option<Allowed>,
+    /// A tool must be in each of them: none allows all.
+    pub allowed: Vec<Allowed>,
     pub approval: Approval,
 }
 
@@ -96,6 +96,10 @@ pub struct Secret(String);
 impl Secret {
     pub fn new(text: impl Into<String>) -> Self {
         Secret(text.into())
+    }
+
+    pub fn is(&self, text: &str) -> bool {
+        self.0 == text
     }
 }
 
@@ -222,7 +226,7 @@ impl McpServer {
 
     /// The tools of a list that may be used.
     pub fn usable(&self, mut tools: Vec<McpTool>) -> Vec<McpTool> {
-        tools.retain(|tool| self.allowed.as_ref().is_none_or(|allowed| allowed.holds(tool)));
+        tools.retain(|tool| self.allowed.iter().all(|allowed| allowed.holds(tool)));
         tools
     }
 
