@@ -130,9 +130,9 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
         Some(_) => String::new(),
         None => question(args)?,
     };
+    let book = setup::price_book(config)?;
     let access = mcp::access(&config.mcp, &config.reachable_networks)?;
     mcp::chosen(&access, &args.mcp, args.approve)?;
-    let book = setup::price_book(config)?;
     let store = setup::store(config)?;
     let (id, stored) = match &args.resume {
         Some(name) => {
@@ -216,6 +216,17 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     report(args, &response, total, model.local, started, &files_dir, &mut painter)
 }
 
+/// The tools of a question, where they are more than Python alone.
+fn offered(labels: &[String]) -> Result<OfferedTools, Failure> {
+    if labels.is_empty() {
+        return Ok(OfferedTools::default());
+    }
+    let servers = labels.iter().map(|label| json!({"type": "mcp", "server_label": label}));
+    let python = json!({"type": "code_interpreter", "container": {"type": "auto"}});
+    let tools = [python].into_iter().chain(servers).collect();
+    OfferedTools::parse(tools).map_err(|e| Failure::usage(e.to_string()))
+}
+
 /// Whoever asks here pays as nobody in particular: what budgets hold are models, everything, and
 /// this run.
 async fn costs(
@@ -276,17 +287,6 @@ async fn total(store: &SqliteStore, id: &ResponseId) -> Result<Total, StoreError
     let mut lines = store.ledger(&LedgerQuery::response(id.as_str())).await?;
     lines.extend(store.ledger(&LedgerQuery::children(id.as_str())).await?);
     Ok(Total::of(&lines))
-}
-
-/// The tools of a question, where they are more than Python alone.
-fn offered(labels: &[String]) -> Result<OfferedTools, Failure> {
-    if labels.is_empty() {
-        return Ok(OfferedTools::default());
-    }
-    let servers = labels.iter().map(|label| json!({"type": "mcp", "server_label": label}));
-    let python = json!({"type": "code_interpreter", "container": {"type": "auto"}});
-    let tools = [python].into_iter().chain(servers).collect();
-    OfferedTools::parse(tools).map_err(|e| Failure::usage(e.to_string()))
 }
 
 /// The first Ctrl-C ends the run properly, the second one at once.

@@ -8,7 +8,9 @@ use std::time::Duration;
 use ozone_agent::SamplingOptions;
 use ozone_cost::{BudgetRule, PriceBook};
 use ozone_python::Refill;
-use ozone_server::{Accounts, KeyEntry, Keys, ModelEntry as Served, SealingKey, Server, ServerLimits};
+use ozone_server::{
+    Accounts, KeyEntry, Keys, ModelEntry as Served, SealingKey, Server, ServerLimits,
+};
 use ozone_tools::{PythonTool, Tool};
 use ozone_types::Effort;
 use serde::Deserialize;
@@ -58,8 +60,8 @@ pub fn run(args: &ServeArgs, common: &Common) -> Result<(), Failure> {
 
 async fn serve(args: &ServeArgs, config: &Config) -> Result<(), Failure> {
     let keys = keys(config)?;
-    let mcp = mcp::access(&config.mcp, &config.reachable_networks)?;
     let book = setup::price_book(config)?;
+    let mcp = mcp::access(&config.mcp, &config.reachable_networks)?;
     let address = args.listen.unwrap_or(config.listen);
     let listener = TcpListener::bind(address).await.map_err(|e| {
         Failure::new(format!("cannot listen on {address} ({e}); choose another with --listen"))
@@ -80,7 +82,11 @@ async fn serve(args: &ServeArgs, config: &Config) -> Result<(), Failure> {
             vec![Box::new(tool) as Box<dyn Tool>]
         }),
         mcp,
-        accounts: Accounts { book, budgets: budgets(args, config), machine: config.machine.clone() },
+        accounts: Accounts {
+            book,
+            budgets: budgets(args, config),
+            machine: config.machine.clone(),
+        },
         keys,
         sealing_keys: std::env::var(SEALING_KEYS_ENV)
             .unwrap_or_default()
