@@ -38,39 +38,48 @@ impl Default for Accounts {
 impl App {
     /// Why the configured budgets cannot be held, if so: each would let something through unseen.
     pub fn problem_of_budgets(&self) -> Option<String> {
+        self.accounts.budgets.iter().find_map(|rule| self.problem_of(rule))
+    }
+
+    pub fn problem_of(&self, rule: &BudgetRule) -> Option<String> {
         let now = self.now();
-        self.accounts.budgets.iter().find_map(|rule| {
-            let problem = |what: String| Some(format!("the budget of {rule}: {what}"));
-            let named = |name: &Option<String>| name.clone().filter(|name| name != "*");
-            if let Some(key) = named(&rule.key).filter(|key| !self.keys.has(key)) {
-                return problem(format!("no API key is named `{key}`"));
-            }
-            if let Some(project) = named(&rule.project)
-                && !self.keys.projects().any(|known| known == project)
-            {
-                return problem(format!("no API key belongs to the project `{project}`"));
-            }
-            if let Some(model) = named(&rule.model)
-                && !self.models.iter().any(|m| m.entry.budgeted_as == model)
-            {
-                return problem(format!("no model is named `{model}`"));
-            }
-            if let Err(e) = rule.limit(&self.accounts.book, now) {
-                return problem(e.to_string());
-            }
-            let covered = |m: &&Arc<Model>| rule.covers_model(&m.entry.budgeted_as);
-            self.models.iter().filter(covered).find_map(|model| {
-                let why = model.entry.prices.worst_case(1, now).err()?;
-                let id = &model.entry.id;
-                problem(format!(
-                    "it covers the model `{id}`, and nothing measures what that costs ({why}); \
+        let problem = |what: String| Some(format!("the budget of {rule}: {what}"));
+        let named = |name: &Option<String>| name.clone().filter(|name| name != "*");
+        if let Some(key) = named(&rule.key).filter(|key| !self.keys.has(key)) {
+            return problem(format!("no API key is named `{key}`"));
+        }
+        if let Some(project) = named(&rule.project)
+            && !self.keys.projects().any(|known| known == project)
+        {
+            return problem(format!("no API key belongs to the project `{project}`"));
+        }
+        if let Some(model) = named(&rule.model)
+            && !self.models.iter().any(|m| m.entry.budgeted_as == model)
+        {
+            return problem(format!("no model is named `{model}`"));
+        }
+        if let Err(e) = rule.limit(&self.accounts.book, now) {
+            return problem(e.to_string());
+        }
+        let covered = |m: &&Arc<Model>| rule.covers_model(&m.entry.budgeted_as);
+        self.models.iter().filter(covered).find_map(|model| {
+            let why = model.entry.prices.worst_case(1, now).err()?;
+            let id = &model.entry.id;
+            problem(format!(
+                "it covers the model `{id}`, and nothing measures what that costs ({why}); \
                      give it a price"
-                ))
-            })
+            ))
         })
     }
 
-    pub fn costs(
+    /// The rules of the configuration, and the spend limits that were set over HTTP.
+    async fn rules(&self) -> Result<Vec<BudgetRule>, StoreError> {
+        let mut rules = self.accounts.budgets.clone();
+        rules.extend(self.spend_rules().await?);
+        Ok(rules)
+    }
+
+    pub async fn costs(
         &self,
         tenant: &str,
         id: &ResponseId,
@@ -91,7 +100,7 @@ impl App {
         };
         let accounts = &self.accounts;
         let mut budgets = vec![];
-        for rule in &accounts.budgets {
+        for rule in self.rules().await? {
             let name = &entry.budgeted_as;
             let budget = rule.budget(&payer, name, id.as_str(), &accounts.book, self.now());
             budgets.extend(budget.map_err(ApiError::internal)?);
@@ -109,7 +118,7 @@ impl App {
 
     /// Refuses what its budgets cannot pay for.
     pub async fn afford(&self, job: &Job) -> Result<(), ApiError> {
-        let costs = self.costs(&job.serve.tenant, &job.id, &job.request, &job.model)?;
+        let costs = self.costs(&job.serve.tenant, &job.id, &job.request, &job.model).await?;
         let info = job.model.entry.backend.info();
         match costs.refusal(&job.request, info, self.now()).await? {
             Some(why) => Err(ApiError::QuotaSpent(why)),
@@ -123,8 +132,8 @@ impl App {
             let model = self.models.iter().find(|m| m.entry.id == name);
             model.map_or(name, |m| m.entry.budgeted_as.as_str()).to_owned()
         };
-        let Accounts { book, budgets, .. } = &self.accounts;
-        ozone_agent::costs::adopt(&*self.store, budgets, known_as, book, self.now()).await
+        let (rules, book) = (self.rules().await?, &self.accounts.book);
+        ozone_agent::costs::adopt(&*self.store, &rules, known_as, book, self.now()).await
     }
 }
 

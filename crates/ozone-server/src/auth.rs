@@ -41,6 +41,9 @@ pub struct KeyEntry {
     /// Spends together with the other keys of its project.
     #[serde(default)]
     pub project: Option<String>,
+    /// Sees what everybody used, and sets spend limits.
+    #[serde(default)]
+    pub admin: bool,
     /// `None` allows every model.
     #[serde(default)]
     pub models: Option<Vec<String>>,
@@ -98,6 +101,7 @@ impl Keys {
             }
             let tenant = Tenant {
                 name: name.clone(),
+                admin: entry.admin,
                 models: entry.models,
                 requests: entry.requests_per_minute.map(Bucket::per_minute),
                 tokens: entry.tokens_per_minute.map(Bucket::per_minute),
@@ -122,6 +126,7 @@ impl Keys {
                 name,
                 key: Secret::new(key),
                 project: None,
+                admin: false,
                 models: None,
                 requests_per_minute: None,
                 tokens_per_minute: None,
@@ -178,6 +183,7 @@ fn digest(key: &str) -> [u8; 32] {
 #[derive(Debug)]
 pub(crate) struct Tenant {
     pub name: String,
+    pub admin: bool,
     models: Option<Vec<String>>,
     requests: Option<Bucket>,
     tokens: Option<Bucket>,
@@ -190,7 +196,7 @@ impl Tenant {
 
     /// A tenant whose request was admitted before.
     pub fn named(name: &str) -> Self {
-        Tenant { name: name.to_owned(), models: None, requests: None, tokens: None }
+        Tenant { name: name.to_owned(), admin: false, models: None, requests: None, tokens: None }
     }
 
     pub fn may_use(&self, model: &str) -> bool {

@@ -26,6 +26,7 @@ mod seal;
 mod serve;
 mod sse;
 mod uploads;
+mod usage;
 mod websocket;
 
 use std::path::PathBuf;

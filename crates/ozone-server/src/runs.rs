@@ -203,7 +203,8 @@ impl App {
                 return;
             }
         }
-        let costs = match self.costs(&job.serve.tenant, &job.id, &job.request, &job.model) {
+        let costs = self.costs(&job.serve.tenant, &job.id, &job.request, &job.model).await;
+        let costs = match costs {
             Ok(costs) => costs,
             Err(e) => {
                 tracing::error!("{}: {}", job.id, causes(&e));
@@ -239,6 +240,9 @@ impl App {
             && let Err(e) = self.settle(&response, &request.input, &serve).await
         {
             tracing::error!("the items of {id} could not be stored: {}", causes(&e));
+        }
+        if let Err(e) = self.tally(&id).await {
+            tracing::error!("{id} could not be counted for spend alerts: {}", causes(&e));
         }
         let _ = live.ended.set(response);
         drop(conversation);

@@ -24,7 +24,8 @@ use tokio_util::task::TaskTracker;
 use crate::app::{App, count, mint};
 use crate::error::ApiError;
 use crate::{
-    Server, batches, chat, conversations, counting, files, models, responses, uploads, websocket,
+    Server, batches, chat, conversations, counting, files, models, responses, uploads, usage,
+    websocket,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -206,6 +207,7 @@ fn router(app: Arc<App>) -> Router {
         .route("/uploads/{id}/parts", post(uploads::add_part))
         .route("/uploads/{id}/complete", post(uploads::complete))
         .route("/uploads/{id}/cancel", post(uploads::cancel))
+        .merge(usage::routes())
         .route("/models", get(models::list))
         .route("/models/{*id}", get(models::get))
         // Each reader of a body has a limit of its own.

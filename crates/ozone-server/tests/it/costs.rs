@@ -37,6 +37,7 @@ fn key(name: &str, project: Option<&str>) -> KeyEntry {
         name: name.into(),
         key: Secret::new(format!("sk-{name}-12345678")),
         project: project.map(str::to_owned),
+        admin: false,
         models: None,
         requests_per_minute: None,
         tokens_per_minute: None,

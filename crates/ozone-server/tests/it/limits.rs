@@ -14,6 +14,7 @@ fn key(name: &str) -> KeyEntry {
         name: name.into(),
         key: Secret::new(format!("sk-{name}-12345678")),
         project: None,
+        admin: false,
         models: None,
         requests_per_minute: None,
         tokens_per_minute: None,

@@ -10,4 +10,5 @@ mod mcp;
 mod responses;
 mod support;
 mod toy;
+mod usage;
 mod websocket;
