@@ -34,6 +34,8 @@ pub(crate) struct App {
     /// One at a time works on a conversation.
     pub conversations: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     pub tasks: TaskTracker,
+    /// Files that are indexed at once.
+    pub indexing: tokio::sync::Semaphore,
     /// No new work.
     pub draining: CancellationToken,
     /// Runs are dropped where they stand; their journals go on at the next start.
@@ -62,6 +64,8 @@ pub(crate) fn count<K: std::hash::Hash + Eq>(counter: &Mutex<HashMap<K, u64>>, k
     *counter.lock().unwrap_or_else(|e| e.into_inner()).entry(key).or_default() += n;
 }
 
+/// Files that are read and indexed at once: the processor has other work.
+const INDEXING_MAX: usize = 2;
 const SEALING_KEY: &str = "sealing_key";
 
 impl App {
@@ -107,6 +111,7 @@ impl App {
             live: Mutex::default(),
             conversations: Mutex::default(),
             tasks: TaskTracker::new(),
+            indexing: tokio::sync::Semaphore::new(INDEXING_MAX),
             draining: CancellationToken::new(),
             hard_stop: CancellationToken::new(),
             metrics: Metrics::default(),

@@ -59,7 +59,8 @@ pub(crate) fn plain_name(name: &str) -> String {
 }
 
 impl App {
-    async fn file(&self, tenant: &Tenant, id: &str) -> Result<Value, ApiError> {
+    /// The card of a file.
+    pub async fn file(&self, tenant: &Tenant, id: &str) -> Result<Value, ApiError> {
         let found = self.store.document(FILE, &tenant.name, id).await?.map(|d| d.body);
         let alive = |file: &Value| file["expires_at"].as_i64().is_none_or(|at| at > self.now());
         match found {
@@ -74,7 +75,9 @@ impl App {
         }
     }
 
+    /// A file that is deleted is in no vector store any more.
     async fn delete_file(&self, tenant: &Tenant, id: &str) -> Result<(), ApiError> {
+        self.detach_everywhere(&tenant.name, id).await?;
         let (kind, name) = (FILE.to_owned(), tenant.name.clone());
         let changes = vec![
             Change::Delete { kind, tenant: name, id: id.to_owned() },

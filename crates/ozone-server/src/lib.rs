@@ -14,6 +14,7 @@ mod conversations;
 mod counting;
 mod error;
 mod fields;
+mod file_search;
 mod files;
 mod mcp;
 mod models;
@@ -26,6 +27,7 @@ mod seal;
 mod serve;
 mod sse;
 mod uploads;
+mod vector_stores;
 mod usage;
 mod websocket;
 

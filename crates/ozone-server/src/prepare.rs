@@ -118,6 +118,7 @@ impl App {
         request.raw_reasoning = entry.raw_reasoning;
         request.truncation = create.truncation;
         request.logprobs = create.include.logprobs;
+        request.search_results = create.include.search_results;
         request.effort = effort;
         request.sampling = entry.sampling;
         if let Some(temperature) = create.temperature {
@@ -143,6 +144,7 @@ impl App {
             prompt_cache_key: create.prompt_cache_key,
         };
         let request = request.checked()?;
+        self.check_file_search(tenant, request.tools.spelt()).await?;
         // Last, since it makes a container: a request that is refused leaves nothing behind.
         let (spelt, earlier) = (request.tools.spelt(), &request.earlier);
         serve.container = self.container(tenant, spelt, earlier, &id).await?;
@@ -474,6 +476,7 @@ fn prefix(kind: &str) -> &'static str {
         "custom_tool_call" => "ctc_",
         "custom_tool_call_output" => "ctco_",
         "code_interpreter_call" => "ci_",
+        "file_search_call" => "fs_",
         "compaction" => "cmp_",
         "mcp_call" => "mcp_",
         "mcp_list_tools" => "mcpl_",

@@ -33,6 +33,7 @@ pub(crate) enum Before {
 pub(crate) struct Include {
     pub encrypted_reasoning: bool,
     pub logprobs: bool,
+    pub search_results: bool,
 }
 
 const INCLUDE: &[&str] = &[
@@ -53,6 +54,7 @@ impl Include {
             match word {
                 "reasoning.encrypted_content" => include.encrypted_reasoning = true,
                 "message.output_text.logprobs" => include.logprobs = true,
+                "file_search_call.results" => include.search_results = true,
                 // Outputs, pictures and sources are always there.
                 known if INCLUDE.contains(&known) => {}
                 other => {

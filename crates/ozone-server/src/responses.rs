@@ -70,7 +70,8 @@ pub(crate) fn refuse_beta(query: &[(String, String)]) -> Result<(), ApiError> {
 
 /// Tool types that are echoed and not offered to the model.
 fn ignored_tools(tools: &[Value]) -> Option<HeaderValue> {
-    const OFFERED: &[&str] = &["function", "custom", "namespace", "code_interpreter", "mcp"];
+    const OFFERED: &[&str] =
+        &["function", "custom", "namespace", "code_interpreter", "file_search", "mcp"];
     let mut ignored: Vec<&str> =
         tools.iter().filter_map(|t| t["type"].as_str()).filter(|t| !OFFERED.contains(t)).collect();
     ignored.sort_unstable();
@@ -159,7 +160,7 @@ pub(crate) async fn get(
     Path(id): Path<String>,
     Query(query): Pairs,
 ) -> Result<HttpResponse, ApiError> {
-    included(&query)?;
+    let include = included(&query)?;
     let id = parse_id(&id)?;
     let (_, serve) = app.stored(&tenant.name, &id).await?;
     let after = query.iter().find(|(k, _)| k == "starting_after").map(|(_, v)| v.as_str());
@@ -168,7 +169,11 @@ pub(crate) async fn get(
             let message = "'starting_after' is only allowed when 'stream' is true.";
             return Err(ApiError::coded("starting_after", "invalid_value", message));
         }
-        return Ok(Json(snapshot(&app, &id).await?).into_response());
+        let mut response = snapshot(&app, &id).await?;
+        if include.search_results {
+            show_search_results(&app, &mut response).await?;
+        }
+        return Ok(Json(response).into_response());
     }
     if !serve.stream {
         let message = "This response cannot be streamed because it was not created with \
@@ -195,6 +200,18 @@ pub(crate) async fn get(
         }
     };
     Ok(sse::response(sse::frames(follow, obfuscate)))
+}
+
+/// What its searches found, also where the request did not ask for it.
+async fn show_search_results(app: &App, response: &mut Response) -> Result<(), ApiError> {
+    let records = app.store.records(&response.id).await?;
+    let kept = ozone_agent::remembered(response.output.clone(), records);
+    for (shown, kept) in response.output.iter_mut().zip(kept) {
+        if matches!(kept, Item::Known(Known::FileSearchCall { .. })) {
+            *shown = kept;
+        }
+    }
+    Ok(())
 }
 
 pub(crate) async fn cancel(

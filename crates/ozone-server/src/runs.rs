@@ -215,7 +215,7 @@ impl App {
         let Job { id, request, serve, model, mcp: _, tier, conversation } = job;
         let run = Run {
             backend: model.entry.backend.clone(),
-            tools,
+            tools: self.with_file_search(tools, &serve.tenant, request.tools.spelt()),
             journal,
             request: request.clone(),
             limits: self.limits.run,

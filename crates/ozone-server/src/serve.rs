@@ -68,6 +68,7 @@ impl Server {
         app.adopt_budgets().await.map_err(|e| start(&e))?;
         app.recover().await.map_err(|e| start(&e))?;
         app.resume_batches().await.map_err(|e| start(&e))?;
+        app.resume_indexing().await.map_err(|e| start(&e))?;
 
         let router = router(app.clone());
         let mut builder = http1::Builder::new();
@@ -175,6 +176,7 @@ fn router(app: Arc<App>) -> Router {
         .route("/batches", get(batches::list).post(batches::create))
         .route("/batches/{id}", get(batches::get))
         .route("/batches/{id}/cancel", post(batches::cancel))
+        .merge(crate::vector_stores::routes())
         .route("/chat/completions", post(chat::create))
         .route("/conversations", post(conversations::create))
         .route(

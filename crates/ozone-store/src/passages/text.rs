@@ -107,15 +107,25 @@ fn depth(html: &str) -> usize {
         "meta", "option", "p", "param", "source", "tbody", "td", "th", "thead", "tr", "track",
         "wbr",
     ];
+    let html = html.to_ascii_lowercase();
     let (mut now, mut max) = (0usize, 0);
-    for tag in html.split('<').skip(1) {
+    let mut rest = html.as_str();
+    while let Some((_, tag)) = rest.split_once('<') {
+        rest = tag;
         if tag.starts_with('/') {
             now = now.saturating_sub(1);
             continue;
         }
         let end = tag.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(tag.len());
-        let name = tag[..end].to_ascii_lowercase();
-        if !name.is_empty() && !UNCLOSED.contains(&name.as_str()) {
+        let name = &tag[..end];
+        if matches!(name, "script" | "style") {
+            // What is in there is no HTML.
+            let close = format!("</{name}");
+            rest = tag.split_once(&close).map_or("", |(_, after)| after);
+        } else if !name.is_empty()
+            && !UNCLOSED.contains(&name)
+            && !tag.split(['<', '>']).next().is_some_and(|tag| tag.ends_with('/'))
+        {
             now += 1;
             max = max.max(now);
         }

@@ -276,6 +276,9 @@ fn a_hostile_page_is_read_or_refused_soon() {
     assert!(matches!(text_of("a.html", deep.as_bytes()), Err(Unreadable::Invalid(_))));
     let formatting = "<b><i>".repeat(900) + "text";
     assert!(text_of("a.html", formatting.as_bytes()).unwrap().contains("text"));
+    let icons = "<svg><path d='M0'/><circle r='1'/></svg>".repeat(3000)
+        + &format!("<script>{}</script>one", "if(a<b){c()}".repeat(3000));
+    assert_eq!(text_of("a.html", icons.as_bytes()).unwrap().trim(), "one");
     let unclosed = "<p>one<td>two".repeat(20_000);
     assert!(text_of("a.html", unclosed.as_bytes()).unwrap().contains("one"));
 }
