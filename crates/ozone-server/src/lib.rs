@@ -27,8 +27,8 @@ mod seal;
 mod serve;
 mod sse;
 mod uploads;
-mod vector_stores;
 mod usage;
+mod vector_stores;
 mod websocket;
 
 use std::path::PathBuf;

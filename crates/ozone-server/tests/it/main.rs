@@ -10,6 +10,6 @@ mod mcp;
 mod responses;
 mod support;
 mod toy;
-mod vector_stores;
 mod usage;
+mod vector_stores;
 mod websocket;
