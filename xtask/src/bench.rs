@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 #[derive(clap::Args)]
 pub struct BenchArgs {
@@ -15,19 +15,42 @@ pub struct BenchArgs {
     /// Leaves out the 600-million-parameter shape.
     #[arg(long)]
     small: bool,
+    /// Only this part.
+    #[arg(value_enum)]
+    part: Option<Part>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Engine,
+    Python,
+    /// Pricing one response.
+    Cost,
+    WholeJob,
 }
 
 const QUESTION: &str =
     "How many days lie between 1969-07-20 and 2026-11-22, and is that number prime?";
 
 pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
-    crate::cargo(&["build", "--release", "--quiet", "--package", "ozone-cli"])?;
-    let report = json!({
-        "engine_small": engine("small", args.repeats)?,
-        "engine_big": if args.small { Value::Null } else { engine("600m", args.repeats)? },
-        "python": python()?,
-        "whole_job": whole_job(args.repeats)?,
-    });
+    let is_asked = |part| args.part.is_none_or(|only| only == part);
+    let mut report = Map::new();
+    if is_asked(Part::Engine) {
+        report.insert("engine_small".into(), engine("small", args.repeats)?);
+        let big = if args.small { Value::Null } else { engine("600m", args.repeats)? };
+        report.insert("engine_big".into(), big);
+    }
+    if is_asked(Part::Python) {
+        report.insert("python".into(), python()?);
+    }
+    if is_asked(Part::Cost) {
+        let package = ["--package", "ozone-cost", "--example", "price_bench"];
+        report.insert("cost".into(), example(&package, &[])?);
+    }
+    if is_asked(Part::WholeJob) {
+        crate::cargo(&["build", "--release", "--quiet", "--package", "ozone-cli"])?;
+        report.insert("whole_job".into(), whole_job(args.repeats)?);
+    }
     println!("{}", serde_json::to_string_pretty(&report)?);
     Ok(())
 }
