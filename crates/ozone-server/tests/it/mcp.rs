@@ -605,23 +605,21 @@ async fn a_command_that_does_not_exist_is_said_to_be() {
 }
 
 /// A run that was killed before its call ended: the call is not made twice, since nobody knows
-/// whether it took effect.
+/// whether it took effect. Credentials were never stored, so its server is out of reach after that.
 #[tokio::test]
 async fn a_call_that_was_interrupted_is_not_made_again() {
     let toy = http_toy().await;
-    let script = [calls("hang", json!({})), says("I cannot tell.")];
+    let script =
+        [calls("hang", json!({})), calls("add", json!({"a": 1, "b": 2})), says("I cannot tell.")];
     let backend = Arc::new(ScriptedBackend::new(script));
-    let setup = || Setup {
-        mcp: loopback(),
-        limits: ServerLimits { drain: Duration::from_millis(50), ..Default::default() },
-        ..Setup::with_backend(backend.clone())
-    };
+    let setup =
+        || Setup { mcp: loopback(), limits: stops_soon(), ..Setup::with_backend(backend.clone()) };
     let first = setup();
     let store = first.store.clone();
     let server = first.start().await;
-    let body = json!({
-        "model": "scripted", "input": "?", "background": true, "tools": [toy_tool(&toy)]
-    });
+    let mut tool = toy_tool(&toy);
+    tool["authorization"] = json!(SECRET);
+    let body = json!({"model": "scripted", "input": "?", "background": true, "tools": [tool]});
     let id = server.post("/v1/responses", body).await.ok()["id"].as_str().unwrap().to_owned();
     until(|| toy.seen.calls.lock().unwrap().len() == 1).await;
     server.stop().await;
@@ -629,6 +627,55 @@ async fn a_call_that_was_interrupted_is_not_made_again() {
     let response = server.until(&id, "completed").await;
     let error = response["output"][1]["error"].as_str().unwrap();
     assert!(error.contains("whether it took effect is not known"), "{error}");
+    let error = response["output"][2]["error"].as_str().unwrap();
+    assert!(error.contains("its credentials are not kept here; send them again"), "{error}");
     assert_eq!(toy.seen.calls.lock().unwrap().len(), 1);
     assert_eq!(toy.seen.lists.load(Ordering::SeqCst), 1);
+}
+
+/// The same for a call that somebody agreed to.
+#[tokio::test]
+async fn an_approved_call_that_was_interrupted_is_not_made_again() {
+    let toy = http_toy().await;
+    let mut tool = toy_tool(&toy);
+    tool["require_approval"] = json!("always");
+    let backend = Arc::new(ScriptedBackend::new([calls("hang", json!({}))]));
+    let next = Arc::new(ScriptedBackend::new([says("I cannot tell.")]));
+    let setup = || Setup {
+        models: vec![
+            ModelEntry::new("turn-1", backend.clone()),
+            ModelEntry::new("turn-2", next.clone()),
+        ],
+        mcp: loopback(),
+        limits: stops_soon(),
+        ..Setup::new([])
+    };
+    let first = setup();
+    let store = first.store.clone();
+    let server = first.start().await;
+    let asked = turn(&server, 1, json!({"input": "?", "tools": [tool]})).await;
+    let answer = json!({
+        "type": "mcp_approval_response", "approval_request_id": asked["output"][1]["id"],
+        "approve": true
+    });
+    let body = json!({
+        "model": "turn-2", "input": [answer], "tools": [tool], "background": true,
+        "previous_response_id": asked["id"]
+    });
+    let id = server.post("/v1/responses", body).await.ok()["id"].as_str().unwrap().to_owned();
+    until(|| toy.seen.calls.lock().unwrap().len() == 1).await;
+    server.stop().await;
+    let server = Setup { store, ..setup() }.start().await;
+    let response = server.until(&id, "completed").await;
+    let call = &response["output"][0];
+    assert_eq!(call["approval_request_id"], asked["output"][1]["id"]);
+    let error = call["error"].as_str().unwrap();
+    assert!(error.contains("whether it took effect is not known"), "{error}");
+    assert_eq!(text_of(&response), "I cannot tell.");
+    assert!(last_result(&next).contains("whether it took effect is not known"));
+    assert_eq!(toy.seen.calls.lock().unwrap().len(), 1);
+}
+
+fn stops_soon() -> ServerLimits {
+    ServerLimits { drain: Duration::from_millis(50), ..Default::default() }
 }

@@ -52,6 +52,8 @@ const LABEL_CHARS_MAX: usize = 64;
 const NAME_CHARS_MAX: usize = 64;
 const DESCRIPTION_CHARS_MAX: usize = 4_000;
 const SCHEMA_BYTES_MAX: usize = 32 << 10;
+/// Of all tools of a server together: a list is kept in the conversation.
+const LIST_BYTES_MAX: usize = 512 << 10;
 const ERROR_CHARS_MAX: usize = 1_000;
 
 /// What a child process sees of our environment, beside what it is given.
@@ -302,6 +304,14 @@ impl Session {
                     "it offers more than {TOOLS_MAX} tools; choose some with `allowed_tools`"
                 )));
             }
+            let length =
+                |tool: &McpTool| tool.input_schema.to_string().len() + description(tool).len();
+            if tools.iter().map(length).sum::<usize>() > LIST_BYTES_MAX {
+                return Err(McpError(format!(
+                    "its list is longer than {LIST_BYTES_MAX} bytes; choose some tools with \
+                     `allowed_tools`"
+                )));
+            }
             cursor = listed.next_cursor;
             if cursor.is_none() {
                 return Ok(tools);
@@ -360,23 +370,26 @@ impl Session {
 
 /// What a server lists, without what nobody here reads.
 fn listed_tool(tool: rmcp::model::Tool) -> McpTool {
-    McpTool {
-        name: tool.name.into_owned(),
-        description: tool.description.map(|d| crate::cap(&d, DESCRIPTION_CHARS_MAX)),
-        input_schema: Value::Object(Arc::unwrap_or_clone(tool.input_schema)),
-        annotations: tool.annotations.and_then(|a| serde_json::to_value(a).ok()),
+    let mut description = tool.description.map(|d| crate::cap(&d, DESCRIPTION_CHARS_MAX));
+    let mut input_schema = Value::Object(Arc::unwrap_or_clone(tool.input_schema));
+    let bytes = input_schema.to_string().len();
+    if bytes > SCHEMA_BYTES_MAX {
+        input_schema = json!({"type": "object"});
+        let note = format!("\n[the schema of its arguments, {bytes} bytes, is left out]");
+        description.get_or_insert_default().push_str(&note);
     }
+    let annotations = tool.annotations.and_then(|a| serde_json::to_value(a).ok());
+    McpTool { name: tool.name.into_owned(), description, input_schema, annotations }
+}
+
+fn description(tool: &McpTool) -> &str {
+    tool.description.as_deref().unwrap_or_default()
 }
 
 /// A tool as the model knows it.
 fn spec(name: String, listed: &McpTool) -> ToolSpec {
-    let mut description = listed.description.clone().unwrap_or_default();
-    let mut parameters = listed.input_schema.clone();
-    if parameters.to_string().len() > SCHEMA_BYTES_MAX {
-        parameters = json!({"type": "object"});
-        description.push_str("\n[the schema of its arguments is too long and is left out]");
-    }
-    ToolSpec { name, description, parameters }
+    let parameters = listed.input_schema.clone();
+    ToolSpec { name, description: description(listed).to_owned(), parameters }
 }
 
 /// Its own name where that is free and one that models may use; else with the label in front.
