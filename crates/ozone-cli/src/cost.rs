@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use ozone_cost::{
-    By, DAY, Kind, LedgerLine, LedgerQuery, PriceBook, Report, compare, litellm,
-    parse_instant,
+    By, DAY, Kind, LedgerLine, LedgerQuery, PriceBook, Report, Suite, compare, compare_suite,
+    litellm, parse_instant,
 };
 use ozone_store::{Ledger, SqliteStore, Store};
 use ozone_types::ResponseId;
@@ -27,6 +27,7 @@ Examples:
   ozone cost --by key --csv > costs.csv
   ozone cost --by day --svg costs.svg     a chart
   ozone cost compare last                 the newest answer's price on every priced model
+  ozone cost compare --suite run.jsonl    the same of a suite: what `ozone eval --out` wrote
   ozone cost import model_prices.json -o my-prices.toml"
 )]
 pub struct CostArgs {
@@ -72,12 +73,17 @@ struct ReportArgs {
 #[derive(Debug, clap::Args)]
 struct CompareArgs {
     /// `resp_…`, or `last`.
-    response: String,
+    #[arg(required_unless_present = "suite", conflicts_with = "suite")]
+    response: Option<String>,
+    /// All questions of a suite in place of a response: what `ozone eval` wrote with --out or --json.
+    #[arg(long, value_name = "REPORT")]
+    suite: Option<PathBuf>,
     /// At the prices of this day; today's without it.
     #[arg(long, value_name = "DATE", value_parser = instant)]
     at: Option<i64>,
-    /// Price books of your own; where they speak of a thing, they are right.
-    #[arg(long, value_name = "FILE", env = "OZONE_PRICES", value_delimiter = ',')]
+    /// Price books of your own in place of the configuration's; where they speak of a thing, they
+    /// are right.
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
     prices: Vec<PathBuf>,
     #[arg(long, conflicts_with = "json")]
     csv: bool,
@@ -131,12 +137,15 @@ pub fn run(args: &CostArgs, common: &Common) -> Result<(), Failure> {
         return self::import(import);
     }
     let config = Config::load(common)?;
-    let store = SqliteStore::open(&config.data_dir()?.join("ozone.db"))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match &args.command {
-        Some(CostCommand::Compare(args)) => runtime.block_on(self::compare_response(args, &store)),
-        _ => runtime.block_on(report(&args.report, &store)),
+        Some(CostCommand::Compare(args)) => runtime.block_on(compared(args, &config)),
+        _ => runtime.block_on(report(&args.report, &store(&config)?)),
     }
+}
+
+fn store(config: &Config) -> Result<SqliteStore, Failure> {
+    Ok(SqliteStore::open(&config.data_dir()?.join("ozone.db"))?)
 }
 
 async fn report(args: &ReportArgs, store: &SqliteStore) -> Result<(), Failure> {
@@ -156,10 +165,18 @@ async fn report(args: &ReportArgs, store: &SqliteStore) -> Result<(), Failure> {
     }
 }
 
-async fn compare_response(args: &CompareArgs, store: &SqliteStore) -> Result<(), Failure> {
-    let book = book(&args.prices)?;
-    let lines = lines_of(&args.response, store).await?;
-    let comparison = compare(&book, &lines, args.at.unwrap_or_else(clock));
+async fn compared(args: &CompareArgs, config: &Config) -> Result<(), Failure> {
+    let own = if args.prices.is_empty() { &config.prices } else { &args.prices };
+    let (book, at) = (book(own)?, args.at.unwrap_or_else(clock));
+    let comparison = match (&args.suite, &args.response) {
+        (Some(path), _) => {
+            let suite = Suite::read(&read(path)?)
+                .map_err(|e| Failure::usage(format!("{}, {e}", path.display())))?;
+            compare_suite(&book, &suite, at)
+        }
+        (None, Some(name)) => compare(&book, &lines_of(name, &store(config)?).await?, at),
+        (None, None) => return Err(Failure::usage("name a response, or a --suite")),
+    };
     if args.csv {
         print(&comparison.csv())
     } else if args.json {

@@ -8,14 +8,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
-use ozone_agent::{Limits, Request, Run};
+use ozone_agent::{Costs, Limits, Prices, Request, Run};
+use ozone_cost::{LedgerLine, LedgerQuery, Payer};
 use ozone_model::ModelBackend;
 use ozone_python::Refill;
-use ozone_store::{Journal, MemoryStore, Store, Stored};
+use ozone_store::{Journal, Ledger, MemoryStore, Store, Stored};
 use ozone_tasks::{Answer, Generator, Offer, Split, grade};
 use ozone_tools::{PythonTool, Tool};
 use ozone_types::item::Known;
-use ozone_types::{Item, Response, ResponseId, ResponseStatus};
+use ozone_types::{Item, Response, ResponseId, ResponseStatus, Usage};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -97,6 +98,11 @@ pub struct Scored {
     calls: usize,
     status: ResponseStatus,
     output_tokens: u64,
+    model: String,
+    /// Of all model calls together.
+    usage: Usage,
+    /// Of each call: what `ozone cost compare --suite` prices.
+    ledger: Vec<LedgerLine>,
 }
 
 /// The figures of one eval.
@@ -115,6 +121,8 @@ pub struct Report {
     /// Of the questions that don't, the share that used it.
     pub python_when_not_needed: Option<f64>,
     pub output_tokens_mean: f64,
+    pub usage: Usage,
+    pub tool_calls: usize,
     pub seconds: f64,
     /// Family to (right, asked).
     pub families: BTreeMap<String, (usize, usize)>,
@@ -153,7 +161,9 @@ pub fn run(args: &EvalArgs, common: &Common) -> Result<(), Failure> {
         }
     };
     let name = args.model.as_deref().unwrap_or(&config.default_model);
-    let model = setup::model(&setup::entry(&config, name)?)?;
+    let entry = setup::entry(&config, name)?;
+    let prices = setup::prices(&entry, &setup::price_book(&config)?);
+    let model = setup::model(&entry)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let python = {
@@ -165,7 +175,7 @@ pub fn run(args: &EvalArgs, common: &Common) -> Result<(), Failure> {
     }
     let (report, scored) = runtime.block_on(async {
         tokio::select! {
-            done = play(model.backend, model.instructions, &python, questions, args.concurrency.into(), !args.json) => done,
+            done = play(model.backend, prices, model.instructions, &python, questions, args.concurrency.into(), !args.json) => done,
             _ = tokio::signal::ctrl_c() => Err(Failure::interrupted("stopped; nothing was scored")),
         }
     })?;
@@ -203,6 +213,7 @@ fn from_file(path: &PathBuf) -> Result<Vec<Asked>, Failure> {
 /// Asks all questions, some at a time.
 pub async fn play(
     backend: Arc<dyn ModelBackend>,
+    prices: Prices,
     instructions: Option<String>,
     python: &Python,
     questions: Vec<Asked>,
@@ -214,11 +225,12 @@ pub async fn play(
     let (done, right) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let progress = progress && io::stderr().is_terminal();
     let asking = stream::iter(questions).map(|asked| {
-        let (backend, instructions) = (backend.clone(), instructions.clone());
+        let (backend, prices) = (backend.clone(), prices.clone());
+        let instructions = instructions.clone();
         let (done, right) = (&done, &right);
         async move {
-            let response = one(backend, instructions, python, &asked).await?;
-            let scored = score(asked, response);
+            let (response, ledger) = one(backend, prices, instructions, python, &asked).await?;
+            let scored = score(asked, response, ledger);
             let n = done.fetch_add(1, Ordering::Relaxed) + 1;
             let r = right.fetch_add(usize::from(scored.right), Ordering::Relaxed)
                 + usize::from(scored.right);
@@ -239,11 +251,12 @@ pub async fn play(
 
 async fn one(
     backend: Arc<dyn ModelBackend>,
+    prices: Prices,
     instructions: Option<String>,
     python: &Python,
     asked: &Asked,
-) -> Result<Response, Failure> {
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+) -> Result<(Response, Vec<LedgerLine>), Failure> {
+    let store = Arc::new(MemoryStore::default());
     let id = ResponseId::mint();
     let model = backend.info().id.clone();
     let mut request = Request::new(&model, vec![Item::user(&asked.text)], false)?;
@@ -266,17 +279,26 @@ async fn one(
     let run = Run {
         backend,
         tools,
-        journal: Journal::open(store, id).await?,
+        journal: Journal::open(store.clone(), id).await?,
         request,
         limits: Limits { steps_max: 8, time_max: Duration::from_secs(120), ..Limits::default() },
         clock: crate::ask::clock,
         cancel: CancellationToken::new(),
         seal: None,
     };
-    Ok(run.run().await?)
+    let costs = Costs {
+        prices,
+        payer: Payer::default(),
+        parent: None,
+        budgets: vec![],
+        ledger: store.clone(),
+        machine: None,
+    };
+    let response = run.run_costing(costs).await?;
+    Ok((response, store.ledger(&LedgerQuery::default()).await?))
 }
 
-fn score(asked: Asked, response: Response) -> Scored {
+fn score(asked: Asked, response: Response, ledger: Vec<LedgerLine>) -> Scored {
     let reply = response.output_text();
     let calls = response
         .output
@@ -290,6 +312,9 @@ fn score(asked: Asked, response: Response) -> Scored {
         calls,
         status: response.status,
         output_tokens: response.usage.map_or(0, |u| u.output_tokens),
+        usage: response.usage.unwrap_or_default(),
+        model: response.model,
+        ledger,
     }
 }
 
@@ -309,6 +334,8 @@ fn summarise(model: &str, scored: &[Scored], elapsed: Duration) -> Report {
         entry.1 += 1;
     }
     let n = scored.len().max(1) as f64;
+    let mut usage = Usage::default();
+    scored.iter().for_each(|s| usage += s.usage);
     Report {
         model: model.to_owned(),
         questions: scored.len(),
@@ -319,6 +346,8 @@ fn summarise(model: &str, scored: &[Scored], elapsed: Duration) -> Report {
         python_when_needed: share(true),
         python_when_not_needed: share(false),
         output_tokens_mean: scored.iter().map(|s| s.output_tokens as f64).sum::<f64>() / n,
+        usage,
+        tool_calls: scored.iter().map(|s| s.calls).sum(),
         seconds: elapsed.as_secs_f64(),
         families,
     }

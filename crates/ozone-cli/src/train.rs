@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ozone_agent::Prices;
+use ozone_cost::ModelPrice;
 use ozone_model::LocalBackend;
 use ozone_model::engine::EngineOptions;
 use ozone_python::Refill;
@@ -184,7 +186,9 @@ impl TrainObserver for Observer {
                 EngineOptions { threads: Some(1), ..EngineOptions::default() },
             )?;
             let questions = eval::generated(Split::HeldOut, SCORE_SEED, SCORE_QUESTIONS)?;
-            let playing = eval::play(Arc::new(backend), None, &self.python, questions, 4, false);
+            let free = Prices::Own(ModelPrice::FREE);
+            let playing =
+                eval::play(Arc::new(backend), free, None, &self.python, questions, 4, false);
             Ok(self.runtime.block_on(playing)?.0)
         };
         if self.python.cause.is_some() {

@@ -1,5 +1,6 @@
 //! The binary as a person meets it.
 
+mod cost;
 mod costs;
 mod faults;
 mod kill;
