@@ -363,7 +363,8 @@ impl Spending {
             return Err(NoRoom::Taken(standing));
         }
         if output_tokens < asked {
-            self.stopped_by(&tightest, at);
+            let budget = &tightest.budget;
+            self.why = Some(format!("the budget of {budget} pays for no more of this answer"));
         }
         self.capped = output_tokens < asked;
         request.output_tokens_max = request.output_tokens_max.min(output_tokens);

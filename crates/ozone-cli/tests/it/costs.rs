@@ -22,7 +22,8 @@ fn a_run_ends_before_it_costs_more_than_it_may() {
     let cut = home.run(&["ask", "--no-tools", "--max-cost", "0.05", "Say it."]);
     assert_eq!(cut.status.code(), Some(1));
     let told = stderr(&cut);
-    assert!(told.contains("incomplete: of the budget of $0.05 for one request"), "{told}");
+    let why = "incomplete: the budget of $0.05 for one request pays for no more of this answer";
+    assert!(told.contains(why), "{told}");
     let refused = home.run(&["ask", "--no-tools", "--max-cost", "0.001", "Say it."]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(stderr(&refused).contains("does not pay for more"), "{}", stderr(&refused));
