@@ -3,6 +3,7 @@
 use ozone_agent::Prices;
 use ozone_cost::{Facts, Kind, LedgerLine, Meter, ModelPrice, Payer, Price, PriceBook, Tokens};
 use ozone_server::{KeyEntry, Keys, Secret};
+use ozone_store::{Change, Document};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -147,6 +148,37 @@ async fn a_key_hears_of_itself_and_an_administrator_of_everybody() {
     let grouped = server.get(&format!("{path}&group_by=project_id")).await.ok();
     let projects: Vec<_> = results(&grouped).iter().map(|r| r["project_id"].clone()).collect();
     assert_eq!(projects, [json!("blue"), json!("red")]);
+}
+
+#[tokio::test]
+async fn what_vector_stores_hold_is_told_by_bucket() {
+    let mut server = office().await;
+    let store = |tenant: &str, id: &str, created_at: i64, bytes: u64| {
+        Change::Put(Document {
+            kind: "vector_store".into(),
+            tenant: tenant.into(),
+            id: id.into(),
+            parent: String::new(),
+            body: json!({"id": id, "created_at": created_at, "usage_bytes": bytes}),
+        })
+    };
+    let stores = vec![
+        store("ann", "vs_1", TODAY - DAY, 7),
+        store("ann", "vs_2", TODAY + 60, 20),
+        store("bob", "vs_3", TODAY + 60, 100),
+    ];
+    server.store.apply(stores).await.unwrap();
+    let path = format!("/v1/organization/usage/vector_stores?start_time={}", TODAY - DAY);
+    let bytes = |page: Value| -> Vec<u64> {
+        results(&page).iter().map(|r| r["usage_bytes"].as_u64().unwrap()).collect()
+    };
+    as_user(&mut server, "ann");
+    assert_eq!(bytes(server.get(&path).await.ok()), [7, 27]);
+    as_user(&mut server, "eve");
+    assert_eq!(bytes(server.get(&path).await.ok()), [7, 127]);
+    let blue = server.get(&format!("{path}&project_ids=blue&group_by=project_id")).await.ok();
+    assert_eq!(results(&blue)[0]["project_id"], "blue");
+    assert_eq!(bytes(blue), [100]);
 }
 
 #[tokio::test]
