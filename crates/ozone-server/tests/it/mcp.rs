@@ -270,13 +270,13 @@ async fn a_list_is_kept_over_turns() {
 /// What the model reads last.
 fn last_result(backend: &ScriptedBackend) -> String {
     let request = backend.requests().last().cloned().unwrap();
-    let results = request.turns.iter().filter_map(|turn| match turn {
+    let mut results = request.turns.iter().filter_map(|turn| match turn {
         ozone_model::Turn::Given(Message::ToolResult { name, output, .. }) => {
             Some(format!("{name}: {output}"))
         }
         _ => None,
     });
-    results.last().unwrap_or_default()
+    results.next_back().unwrap_or_default()
 }
 
 #[tokio::test]
