@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ozone_model::{Script, ScriptedBackend};
+use ozone_server::{KeyEntry, Keys, Secret};
 use ozone_store::{Change, Document, Library, MemoryStore, SqliteStore};
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
@@ -359,6 +360,47 @@ async fn bad_requests_name_their_mistake() {
     assert_eq!(server.get("/v1/vector_stores/vs_none").await.error(), "404 - -");
     assert_eq!(server.get(&format!("{batches}/vsfb_none")).await.error(), "404 - -");
     assert_eq!(server.delete(&format!("{files}/file-none")).await.error(), "404 - -");
+}
+
+/// Nobody finds, fills, searches or cites what another tenant stored.
+#[tokio::test]
+async fn a_store_is_its_tenants_own() {
+    let key = |name: &str| KeyEntry {
+        name: name.into(),
+        key: Secret::new(format!("sk-{name}-12345678")),
+        project: None,
+        admin: false,
+        models: None,
+        requests_per_minute: None,
+        tokens_per_minute: None,
+    };
+    let mut setup = Setup::new([says("Yes.")]);
+    setup.keys = Keys::new([key("ann"), key("bob")]).unwrap();
+    let mut server = setup.start().await;
+    server.key = Some("sk-ann-12345678".into());
+    let (path, ids) = stored(&server, NOTES).await;
+    server.key = Some("sk-bob-12345678".into());
+    let file = format!("{path}/files/{}", ids[0]);
+    for answer in [
+        server.get(&path).await,
+        server.delete(&path).await,
+        server.post(&path, json!({"name": "mine"})).await,
+        server.post(&format!("{path}/search"), json!({"query": "ferry"})).await,
+        server.get(&format!("{path}/files")).await,
+        server.get(&format!("{file}/content")).await,
+        server.delete(&file).await,
+    ] {
+        assert_eq!(answer.error(), "404 - -");
+    }
+    assert_eq!(server.get("/v1/vector_stores").await.ok()["data"], json!([]));
+    let own = server.post("/v1/vector_stores", json!({"file_ids": [ids[0]]})).await;
+    assert_eq!(own.error(), "400 file_ids[0].file_id file_not_found");
+    let tool = json!({"type": "file_search", "vector_store_ids": [path.rsplit('/').next()]});
+    let body = json!({"model": "scripted", "input": "When?", "tools": [tool]});
+    let refused = server.post("/v1/responses", body).await.error();
+    assert_eq!(refused, "400 tools[0].vector_store_ids vector_store_not_found");
+    server.key = Some("sk-ann-12345678".into());
+    assert_eq!(search(&server, &path, json!({"query": "ferry"})).await, ["harbour.md"]);
 }
 
 /// Files that are taken away while they are indexed leave nothing behind, and hold up nobody.
