@@ -92,7 +92,7 @@ impl Costs {
         let Ok(worst) = worst else { return Ok(None) };
         for budget in &self.budgets {
             let standing = self.ledger.standing(budget, at).await?;
-            if !worst.output_tokens(standing.unspent()).is_some_and(|n| n >= OUTPUT_TOKENS_MIN) {
+            if worst.output_tokens(standing.unspent()).is_none_or(|n| n < OUTPUT_TOKENS_MIN) {
                 return Ok(Some(told_of(&standing, at)));
             }
         }
