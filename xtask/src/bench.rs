@@ -26,6 +26,8 @@ enum Part {
     Python,
     /// Pricing one response.
     Cost,
+    /// Training steps in both precisions.
+    Train,
     WholeJob,
 }
 
@@ -46,6 +48,10 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
     if is_asked(Part::Cost) {
         let package = ["--package", "ozone-cost", "--example", "price_bench"];
         report.insert("cost".into(), example(&package, &[])?);
+    }
+    if is_asked(Part::Train) {
+        let package = ["--package", "ozone-train", "--example", "train_bench"];
+        report.insert("train".into(), example(&package, &[&args.repeats.to_string()])?);
     }
     if is_asked(Part::WholeJob) {
         crate::cargo(&["build", "--release", "--quiet", "--package", "ozone-cli"])?;
