@@ -47,12 +47,6 @@ fn solved(
     }
 }
 
-/// A question so easy that no call is made.
-fn easy(slots: Slots, answer: Value, think: String, reply: String) -> Draw {
-    let answer = Answer::Values(vec![answer]);
-    Draw { slots, answer, steps: vec![], think, reply, offer: Offer::Python }
-}
-
 /// A printed number that stands for its exact value, or for the rounded one when all of the
 /// `places` that were asked for are used.
 fn printed(text: &str, places: usize) -> Value {
