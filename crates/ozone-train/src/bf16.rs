@@ -6,6 +6,10 @@
 //! Goto and van de Geijn (2008): a panel of the right matrix stays in the first cache while the
 //! rows of the left one pass by.
 #![expect(unsafe_code, reason = "vector instructions load and store through pointers")]
+#![expect(
+    clippy::needless_range_loop,
+    reason = "registers are walked side by side with memory, and loops of known length unroll"
+)]
 
 use std::arch::x86_64::*;
 use std::cell::RefCell;
