@@ -244,13 +244,13 @@ const CITY: &str =
 fn a_structured_answer_is_json_or_calls_behind_free_thoughts() {
     let (vocabulary, schema) = (Bytes::qwen(), verdict());
     let shape = AnswerShape { text: Some(&schema), ..ANY };
-    let thought = format!("<think>Is it? {{}}</think>\n\n{{\"prime\": true}}");
+    let thought = "<think>Is it? {}</think>\n\n{\"prime\": true}";
     check_answers(
         Format::HermesQwen,
         &vocabulary,
         &shape,
         false,
-        &["{\"prime\": true}", "{\"prime\":false}", &thought, CODE, &format!("{CODE}\n{CITY}")],
+        &["{\"prime\": true}", "{\"prime\":false}", thought, CODE, &format!("{CODE}\n{CITY}")],
         &[
             "Yes.",
             "{\"prime\": 1}",
