@@ -169,7 +169,10 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
             request
         }
     };
-    store.claim(&id, Owner::this_process(), Owner::is_alive).await?;
+    // One that has ended is only read, also from a disk without room.
+    if !finished {
+        store.claim(&id, Owner::this_process(), Owner::is_alive).await?;
+    }
 
     let mut tools: Vec<Box<dyn Tool>> = vec![];
     if let Some(python) = &python {
