@@ -183,7 +183,7 @@ impl Expression {
         }
     }
 
-    /// `true` for a fact that is answered without a call: one operation on one-digit numbers.
+    /// `true` for one operation on one-digit numbers: the kind `arithmetic/easy` asks these.
     pub fn is_easy(&self) -> bool {
         let one_digit = |e: &Expression| matches!(e, Expression::Number(n) if n.len() == 1);
         match self {
