@@ -11,7 +11,9 @@ use ozone_model::LocalBackend;
 use ozone_model::engine::EngineOptions;
 use ozone_python::Refill;
 use ozone_tasks::{Generator, Split, render};
+use ozone_train::checkpoint::{self, Checkpoint};
 use ozone_train::export::{self, GgufType, HfType, ModelCard};
+use ozone_train::model::ModelConfig;
 use ozone_train::sft::{self, Record, SftConfig, Sources, TrainObserver};
 use ozone_train::{Example, Segment};
 
@@ -25,7 +27,9 @@ use crate::setup::Python;
 Examples:
   ozone train runs/mini                      start, or go on where it was stopped
   ozone train runs/mini --tokens 40000000    the same, with more tokens
-  ozone train runs/mini --export models/new  write GGUF and Hugging Face files from the last checkpoint")]
+  ozone train runs/mini --export models/new  write GGUF and Hugging Face files from the last checkpoint
+  ozone train runs/new --layers 8 --intermediate-size 1024 --grow-from runs/mini
+                                             start from the weights of another run, in a larger shape")]
 pub struct TrainArgs {
     /// The run's folder: checkpoints and log.jsonl. A run that exists goes on.
     run: PathBuf,
@@ -35,6 +39,22 @@ pub struct TrainArgs {
     /// Seed of the questions, the weights and the order.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Layers of the model [default of a new run: 5].
+    #[arg(long, value_name = "N")]
+    layers: Option<usize>,
+    /// Width of the residual stream, a multiple of 32 [default of a new run: 256].
+    #[arg(long, value_name = "N")]
+    hidden_size: Option<usize>,
+    /// Width of the feed-forward part, a multiple of 32 [default of a new run: 512].
+    #[arg(long, value_name = "N")]
+    intermediate_size: Option<usize>,
+    /// Query heads, of 128 numbers each [default of a new run: 4].
+    #[arg(long, value_name = "N")]
+    heads: Option<usize>,
+    /// A run whose last weights and tokenizer a new run starts from. It can have more layers and a
+    /// wider feed-forward part.
+    #[arg(long, value_name = "RUN")]
+    grow_from: Option<PathBuf>,
     /// Writes the last checkpoint to this folder as GGUF (F16, Q8_0) and Hugging Face files, and
     /// trains no further.
     #[arg(long, value_name = "FOLDER")]
@@ -60,7 +80,13 @@ pub fn run(args: &TrainArgs, common: &Common) -> Result<(), Failure> {
     let held_out = Generator::new(Split::HeldOut, args.seed)?;
     let train = move |index: u64| example(&train, index);
     let held_out = move |index: u64| example(&held_out, index);
-    let config = SftConfig { total_tokens: args.tokens, seed: args.seed, ..SftConfig::default() };
+    let start = args.grow_from.as_deref().map(last_checkpoint).transpose()?;
+    let config = SftConfig {
+        total_tokens: args.tokens,
+        seed: args.seed,
+        model: shape(args, start.as_ref())?,
+        ..SftConfig::default()
+    };
     let cancel = Arc::new(AtomicBool::new(false));
     let flag = cancel.clone();
     ctrlc::set_handler(move || {
@@ -69,7 +95,8 @@ pub fn run(args: &TrainArgs, common: &Common) -> Result<(), Failure> {
         }
         eprintln!("\nstopping at the next step, with a checkpoint (Ctrl-C again: at once)");
     })?;
-    let sources = Sources { train: &train, held_out: Some(&held_out), card: &card };
+    let sources =
+        Sources { train: &train, held_out: Some(&held_out), card: &card, start: start.as_ref() };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let python = {
@@ -94,6 +121,31 @@ pub fn run(args: &TrainArgs, common: &Common) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The shape that the flags ask for, and for what they leave open that of the run itself, of the
+/// run it grows out of, or the default.
+fn shape(args: &TrainArgs, start: Option<&Checkpoint>) -> Result<ModelConfig, Failure> {
+    let own = checkpoint::latest(&args.run)?.map(|found| found.checkpoint.weights.config);
+    let mut model = own.or_else(|| start.map(|start| start.weights.config.clone()));
+    let model = model.get_or_insert_default();
+    let asked = [
+        (args.layers, &mut model.num_hidden_layers),
+        (args.hidden_size, &mut model.hidden_size),
+        (args.intermediate_size, &mut model.intermediate_size),
+        (args.heads, &mut model.num_attention_heads),
+    ];
+    for (asked, size) in asked {
+        *size = asked.unwrap_or(*size);
+    }
+    Ok(model.clone())
+}
+
+fn last_checkpoint(run: &Path) -> Result<Checkpoint, Failure> {
+    let found = checkpoint::latest(run)?.ok_or_else(|| {
+        Failure::usage(format!("no checkpoint in {}; train first", run.display()))
+    })?;
+    Ok(found.checkpoint)
+}
+
 fn example(generator: &Generator, index: u64) -> Example {
     let segments = render::segments(&generator.question(index))
         .into_iter()
@@ -103,10 +155,7 @@ fn example(generator: &Generator, index: u64) -> Example {
 }
 
 fn export(run: &Path, folder: &Path, card: &ModelCard) -> Result<(), Failure> {
-    let found = ozone_train::checkpoint::latest(run)?.ok_or_else(|| {
-        Failure::usage(format!("no checkpoint in {}; train first", run.display()))
-    })?;
-    let checkpoint = found.checkpoint;
+    let checkpoint = last_checkpoint(run)?;
     std::fs::create_dir_all(folder)
         .map_err(|e| Failure::new(format!("cannot make the folder {}: {e}", folder.display())))?;
     for (name, kind) in [("f16", GgufType::F16), ("q8_0", GgufType::Q8_0)] {

@@ -165,6 +165,56 @@ impl Weights {
         Ok(Self { config: config.clone(), parameters })
     }
 
+    /// The same function in a larger shape: more layers, a wider feed-forward part, or both.
+    ///
+    /// New layers are copies of their neighbours that write nothing yet (LLaMA Pro, Wu et al.,
+    /// 2024), and new feed-forward units start at random and are read by nobody: the logits stay
+    /// what they were (test `a_grown_model_says_the_same`), and training goes on from there.
+    pub fn grow(&self, config: &ModelConfig, seed: u64) -> Result<Self, TrainError> {
+        let old = &self.config;
+        let (layers, width) = (config.num_hidden_layers, config.intermediate_size);
+        let kept = ModelConfig {
+            num_hidden_layers: layers,
+            intermediate_size: width,
+            max_position_embeddings: config.max_position_embeddings,
+            ..old.clone()
+        };
+        if kept != *config || layers < old.num_hidden_layers || width < old.intermediate_size {
+            return Err(TrainError::BadConfig(
+                "a model grows in num_hidden_layers and intermediate_size, and in nothing else"
+                    .to_owned(),
+            ));
+        }
+        let mut grown = Self::init(config, seed)?;
+        let per_layer = (self.parameters.len() - 2) / old.num_hidden_layers;
+        let last = grown.parameters.len() - 1;
+        grown.parameters[0].data.clone_from(&self.parameters[0].data);
+        grown.parameters[last].data.clone_from(&self.parameters[self.parameters.len() - 1].data);
+        let source_of = |layer: usize| layer * old.num_hidden_layers / layers;
+        for layer in 0..layers {
+            let source = source_of(layer);
+            let is_copy = layer > 0 && source_of(layer - 1) == source;
+            for place in 0..per_layer {
+                let from = &self.parameters[1 + source * per_layer + place];
+                let to = &mut grown.parameters[1 + layer * per_layer + place];
+                if to.name.ends_with("down_proj.weight") {
+                    to.data.fill(0.0);
+                    let rows = to.data.chunks_exact_mut(width);
+                    for (to, from) in rows.zip(from.data.chunks_exact(old.intermediate_size)) {
+                        to[..from.len()].copy_from_slice(from);
+                    }
+                } else {
+                    to.data[..from.data.len()].copy_from_slice(&from.data);
+                }
+                let writes = ["o_proj.weight", "down_proj.weight"];
+                if is_copy && writes.iter().any(|name| to.name.ends_with(name)) {
+                    to.data.fill(0.0);
+                }
+            }
+        }
+        Ok(grown)
+    }
+
     pub fn count(&self) -> usize {
         self.parameters.iter().map(|parameter| parameter.data.len()).sum()
     }

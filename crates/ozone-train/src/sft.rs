@@ -177,6 +177,8 @@ pub struct Sources<'a> {
     pub train: &'a dyn ExampleSource,
     pub held_out: Option<&'a dyn ExampleSource>,
     pub card: &'a ModelCard,
+    /// What a new run grows out of, with its tokenizer; else it starts from random weights.
+    pub start: Option<&'a Checkpoint>,
 }
 
 /// Starts a run in `run_dir`, or goes on with the one there. Ends at `total_tokens` or soon after
@@ -235,7 +237,7 @@ impl<'a> Run<'a> {
                 }
                 resume(config, found.checkpoint)?
             }
-            None => begin(config, sources.train)?,
+            None => begin(config, sources)?,
         };
         Ok(Self { run_dir, config, sources, log, cancel, state })
     }
@@ -375,11 +377,17 @@ impl<'a> Run<'a> {
     }
 }
 
-fn begin(config: &SftConfig, source: &dyn ExampleSource) -> Result<Checkpoint, TrainError> {
-    let texts = (0..config.tokenizer_examples)
-        .flat_map(|index| source.example(index).segments.into_iter().map(|s| s.text));
-    let tokenizer = Tokenizer::train(texts, config.model.vocab_size)?;
-    let weights = Weights::init(&config.model, config.seed)?;
+fn begin(config: &SftConfig, sources: &Sources<'_>) -> Result<Checkpoint, TrainError> {
+    let (tokenizer, weights) = match sources.start {
+        Some(start) => (start.tokenizer.clone(), start.weights.grow(&config.model, config.seed)?),
+        None => {
+            let texts = (0..config.tokenizer_examples)
+                .flat_map(|index| sources.train.example(index).segments)
+                .map(|segment| segment.text);
+            let tokenizer = Tokenizer::train(texts, config.model.vocab_size)?;
+            (tokenizer, Weights::init(&config.model, config.seed)?)
+        }
+    };
     let optimizer = Optimizer::new(config.optimizer.clone(), &weights);
     let progress =
         Progress { seed: config.seed, batching: config.batching(), ..Progress::default() };

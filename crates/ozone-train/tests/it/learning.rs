@@ -2,7 +2,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use ozone_train::checkpoint::Checkpoint;
-use ozone_train::model::{Batch, Pass, Weights};
+use ozone_train::model::{Batch, ModelConfig, Pass, Weights};
 use ozone_train::sft::{Record, SftConfig, TrainObserver, held_out_loss};
 use ozone_train::{Precision, TrainError};
 
@@ -146,8 +146,35 @@ fn a_source_with_nothing_to_learn_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let nothing = |_: u64| ozone_train::Example::default();
     let card = ModelCard::default();
-    let sources = Sources { train: &nothing, held_out: None, card: &card };
+    let sources = Sources { train: &nothing, held_out: None, card: &card, start: None };
     let cancel = AtomicBool::new(false);
     let error = train(folder.path(), &config(1000), &sources, &mut (), &cancel).unwrap_err();
     assert!(matches!(error, TrainError::BadConfig(_)), "{error}");
+}
+
+/// New layers and units write nothing at first; then they learn like all others.
+#[test]
+fn a_grown_model_says_the_same() {
+    let weights = Weights::init(&small(), 3).unwrap();
+    let larger = ModelConfig {
+        num_hidden_layers: small().num_hidden_layers * 2 + 1,
+        intermediate_size: small().intermediate_size * 2,
+        ..small()
+    };
+    let grown = weights.grow(&larger, 4).unwrap();
+    assert!(grown.count() > weights.count());
+    let ids = [20, 30, 40, 50];
+    for (grown, old) in grown.logits(&ids).unwrap().iter().zip(weights.logits(&ids).unwrap()) {
+        for (grown, old) in grown.iter().zip(old) {
+            assert!((grown - old).abs() < 1e-4, "{grown} {old}");
+        }
+    }
+    let batch = Batch { rows: 1, width: 4, ids: ids.to_vec(), targets: vec![(3, 60)] };
+    let (_, gradients) = grown.loss_and_gradients(&batch, 1.0, Pass::Composed);
+    let silent = grown.parameters.iter().zip(&gradients).filter(|(parameter, gradient)| {
+        parameter.name.contains("down_proj") && gradient.iter().all(|&g| g == 0.0)
+    });
+    assert_eq!(silent.count(), 0);
+    let narrower = ModelConfig { hidden_size: small().hidden_size / 2, ..larger };
+    assert!(matches!(weights.grow(&narrower, 4), Err(TrainError::BadConfig(_))));
 }

@@ -64,7 +64,8 @@ pub fn run(
 ) -> Result<Checkpoint, TrainError> {
     let source: &dyn ExampleSource = &echo;
     let held_out = |index: u64| echo(index + (1 << 40));
-    let sources = Sources { train: source, held_out: Some(&held_out), card: &ModelCard::default() };
+    let card = ModelCard::default();
+    let sources = Sources { train: source, held_out: Some(&held_out), card: &card, start: None };
     train(folder, config, &sources, observer, cancel)
 }
 
