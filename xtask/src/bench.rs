@@ -12,6 +12,12 @@ pub struct BenchArgs {
     /// Repeats of each measurement.
     #[arg(long, default_value_t = 5)]
     repeats: u32,
+    /// How long each measurement of the server lasts.
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
+    /// Of the server only `latency`, `streams` or `history`.
+    #[arg(long)]
+    only: Option<String>,
     /// Leaves out the 600-million-parameter shape.
     #[arg(long)]
     small: bool,
@@ -28,6 +34,8 @@ enum Part {
     Cost,
     /// Training steps in both precisions.
     Train,
+    /// What the server adds to its upstream.
+    Server,
     WholeJob,
 }
 
@@ -52,6 +60,13 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
     if is_asked(Part::Train) {
         let package = ["--package", "ozone-train", "--example", "train_bench"];
         report.insert("train".into(), example(&package, &[&args.repeats.to_string()])?);
+    }
+    if is_asked(Part::Server) {
+        let package = ["--package", "ozone-server", "--example", "bench"];
+        let seconds = args.seconds.to_string();
+        let mut flags = vec!["--seconds", &seconds];
+        flags.extend(args.only.iter().flat_map(|only| ["--only", only.as_str()]));
+        report.insert("server".into(), example(&package, &flags)?);
     }
     if is_asked(Part::WholeJob) {
         crate::cargo(&["build", "--release", "--quiet", "--package", "ozone-cli"])?;

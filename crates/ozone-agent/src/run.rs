@@ -132,7 +132,12 @@ impl Run {
             return Ok(finished.clone());
         }
         let id = self.journal.id().clone();
-        let replay = Replay::of(self.journal.records().await?)
+        // Where there are no events there are no records yet.
+        let records = match self.journal.fold().next_sequence_number() {
+            0 => vec![],
+            _ => self.journal.records().await?,
+        };
+        let replay = Replay::of(records)
             .map_err(|source| AgentError::Journal { id: id.to_string(), source })?;
         let mut state = self.restore(&replay);
         if let Some(costs) = costs {

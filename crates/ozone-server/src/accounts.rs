@@ -116,13 +116,13 @@ impl App {
         })
     }
 
-    /// Refuses what its budgets cannot pay for.
-    pub async fn afford(&self, job: &Job) -> Result<(), ApiError> {
+    /// Refuses what its budgets cannot pay for, and tells who pays.
+    pub async fn afford(&self, job: &Job) -> Result<Costs, ApiError> {
         let costs = self.costs(&job.serve.tenant, &job.id, &job.request, &job.model).await?;
         let info = job.model.entry.backend.info();
         match costs.refusal(&job.request, info, self.now()).await? {
             Some(why) => Err(ApiError::QuotaSpent(why)),
-            None => Ok(()),
+            None => Ok(costs),
         }
     }
 

@@ -20,7 +20,7 @@ use crate::fields::Fields;
 use crate::files;
 use crate::mcp::McpUse;
 use crate::request::{Before, Create, ReasoningContext, previous_not_found};
-use crate::runs::{CONVERSATION_ITEM, ITEM, Job, Serve, from_stored};
+use crate::runs::{self, CONVERSATION_ITEM, ITEM, Job, Serve, from_stored};
 use crate::websocket::Memory;
 
 /// The most items that a conversation may put before a request.
@@ -165,29 +165,29 @@ impl App {
     }
 
     async fn chain(&self, tenant: &str, newest: &ResponseId) -> Result<Vec<Item>, ApiError> {
-        let mut turns = vec![];
-        let mut next = Some(newest.clone());
-        while let Some(id) = next {
-            if turns.len() >= self.limits.chain_max {
+        let max = self.limits.chain_max;
+        let links = self.store.chain(newest, runs::before, max.saturating_add(1)).await?;
+        let (mut turns, mut next) = (vec![], Some(newest.clone()));
+        for (index, link) in links.into_iter().enumerate() {
+            let id = link.stored.id;
+            let read = from_stored(link.stored.request);
+            let read = read.ok_or_else(|| previous_not_found(id.as_str()))?;
+            let (request, serve) = read.map_err(ApiError::internal)?;
+            if serve.tenant != tenant {
+                return Err(previous_not_found(id.as_str()));
+            }
+            if index >= max {
                 let message = format!(
-                    "More than {} responses stand behind one another; compact them, or begin \
-                     anew.",
-                    self.limits.chain_max
+                    "More than {max} responses stand behind one another; compact them, or begin \
+                     anew."
                 );
                 return Err(ApiError::invalid("previous_response_id", message));
             }
-            let (request, serve) = match self.stored(tenant, &id).await {
-                Ok(stored) => stored,
-                Err(ApiError::NotFound { .. }) => return Err(previous_not_found(id.as_str())),
-                Err(e) => return Err(e),
-            };
-            let last = self.store.last_event(&id).await?;
-            let Some(ended) = last.as_ref().and_then(|e| e.kind.terminal()) else {
+            let Some(ended) = link.last.as_ref().and_then(|e| e.kind.terminal()) else {
                 let message = format!("Previous response '{id}' has not ended yet.");
                 return Err(ApiError::invalid("previous_response_id", message));
             };
-            let records = self.store.records(&id).await?;
-            let output = ozone_agent::remembered(ended.output.clone(), records);
+            let output = ozone_agent::remembered(ended.output.clone(), link.records);
             turns.push([request.input, output].concat());
             next = serve.previous_response_id;
             if next.is_none()
@@ -200,7 +200,10 @@ impl App {
                 return Err(ApiError::invalid("previous_response_id", message));
             }
         }
-        Ok(turns.into_iter().rev().flatten().collect())
+        match next {
+            Some(missing) => Err(previous_not_found(missing.as_str())),
+            None => Ok(turns.into_iter().rev().flatten().collect()),
+        }
     }
 
     async fn conversation_items(&self, tenant: &str, id: &str) -> Result<Vec<Item>, ApiError> {

@@ -4,8 +4,8 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ozone_agent::{Request, Run};
-use ozone_store::{Change, Durability, Journal, Owner, Reader, Store, Stored};
+use ozone_agent::{Costs, Request, Run};
+use ozone_store::{Change, Durability, Journal, Owner, Reader, Stored};
 use ozone_tools::Tool;
 use ozone_types::{
     ErrorBody, ErrorCode, EventKind, Item, Response, ResponseError, ResponseId, ResponseStatus,
@@ -91,6 +91,11 @@ pub(crate) fn to_stored(request: &Request, serve: &Serve) -> Result<Value, serde
     Ok(value)
 }
 
+/// The response that a stored one goes on from.
+pub(crate) fn before(stored: &Stored) -> Option<ResponseId> {
+    stored.request[SERVE]["previous_response_id"].as_str()?.parse().ok()
+}
+
 /// `None` when no server stored it.
 pub(crate) fn from_stored(mut value: Value) -> Option<Result<(Request, Serve), serde_json::Error>> {
     let serve = value.as_object_mut()?.remove(SERVE)?;
@@ -101,18 +106,25 @@ pub(crate) fn from_stored(mut value: Value) -> Option<Result<(Request, Serve), s
 impl App {
     /// Stores the response and starts it. Refused work leaves nothing behind.
     pub async fn start(self: &Arc<Self>, job: Job) -> Result<Arc<Live>, ApiError> {
-        self.afford(&job).await?;
+        let costs = self.afford(&job).await?;
         let entry = job.model.lanes.enter(job.tier, false)?;
-        self.start_in(job, entry).await
+        // Budgets may change while it waits.
+        let costs = Some(costs).filter(|_| !matches!(entry, Entry::Later(_)));
+        self.start_in(job, entry, costs).await
     }
 
     /// The same for work that was acknowledged before: it may wait, and is not refused.
     pub async fn start_known(self: &Arc<Self>, job: Job) -> Result<Arc<Live>, ApiError> {
         let entry = job.model.lanes.enter(job.tier, true)?;
-        self.start_in(job, entry).await
+        self.start_in(job, entry, None).await
     }
 
-    async fn start_in(self: &Arc<Self>, job: Job, entry: Entry) -> Result<Arc<Live>, ApiError> {
+    async fn start_in(
+        self: &Arc<Self>,
+        job: Job,
+        entry: Entry,
+        costs: Option<Costs>,
+    ) -> Result<Arc<Live>, ApiError> {
         let app = self.clone();
         // On its own task: a client that goes away here must not leave half a response.
         let started = tokio::spawn(async move {
@@ -126,29 +138,28 @@ impl App {
                 let unsettled = document(UNSETTLED, tenant, id, conversation, Value::Null);
                 app.store.apply(vec![Change::Put(unsettled)]).await?;
             }
-            store
-                .create(Stored {
-                    id: job.id.clone(),
-                    created_at: app.now(),
-                    status,
-                    model: job.request.model.clone(),
-                    request: to_stored(&job.request, &job.serve).map_err(ApiError::internal)?,
-                })
-                .await?;
-            app.launch(job, store, entry).await
+            let stored = Stored {
+                id: job.id.clone(),
+                created_at: app.now(),
+                status,
+                model: job.request.model.clone(),
+                request: to_stored(&job.request, &job.serve).map_err(ApiError::internal)?,
+            };
+            store.create_owned(stored, app.owner.clone()).await?;
+            let journal = Journal::new(store, job.id.clone());
+            app.launch(job, journal, entry, costs).await
         });
         started.await.map_err(ApiError::internal)?
     }
 
-    /// Runs a stored response.
+    /// Runs a stored response that this process has claimed.
     async fn launch(
         self: &Arc<Self>,
         job: Job,
-        store: Arc<dyn Store>,
+        mut journal: Journal,
         entry: Entry,
+        costs: Option<Costs>,
     ) -> Result<Arc<Live>, ApiError> {
-        store.claim(&job.id, self.owner.clone(), Owner::is_alive).await?;
-        let mut journal = Journal::open(store, job.id.clone()).await?;
         let queued = job.serve.background || matches!(entry, Entry::Later(_));
         if journal.fold().created().is_none() && queued {
             ozone_agent::enqueue(&mut journal, &job.request, self.now()).await?;
@@ -164,7 +175,7 @@ impl App {
         let mut all = self.live.lock().unwrap_or_else(|e| e.into_inner());
         all.insert(job.id.to_string(), live.clone());
         drop(all);
-        self.tasks.spawn(self.clone().execute(job, journal, entry, live.clone()));
+        self.tasks.spawn(self.clone().execute(job, journal, entry, costs, live.clone()));
         Ok(live)
     }
 
@@ -173,6 +184,7 @@ impl App {
         job: Job,
         mut journal: Journal,
         entry: Entry,
+        costs: Option<Costs>,
         live: Arc<Live>,
     ) {
         // Also when the run panics: nobody may wait for ever.
@@ -203,7 +215,10 @@ impl App {
                 return;
             }
         }
-        let costs = self.costs(&job.serve.tenant, &job.id, &job.request, &job.model).await;
+        let costs = match costs {
+            Some(costs) => Ok(costs),
+            None => self.costs(&job.serve.tenant, &job.id, &job.request, &job.model).await,
+        };
         let costs = match costs {
             Ok(costs) => costs,
             Err(e) => {
@@ -419,7 +434,9 @@ impl App {
         let servers = self.mcp_servers(&mut spelt).map_err(|e| e.to_string())?;
         let mcp = McpUse::of(servers, &[&request.earlier, &request.input]);
         let job = Job { id, request, serve, model, mcp, tier, conversation };
-        self.launch(job, self.base_store(), entry).await.map(drop).map_err(|e| e.to_string())
+        let journal = Journal::open(self.base_store(), job.id.clone()).await;
+        let journal = journal.map_err(|e| e.to_string())?;
+        self.launch(job, journal, entry, None).await.map(drop).map_err(|e| e.to_string())
     }
 
     async fn fail(&self, journal: Journal, job: &Job, message: String) {

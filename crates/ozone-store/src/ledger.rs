@@ -9,9 +9,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use ozone_cost::{Alert, Amount, Budget, LedgerLine, LedgerQuery, Reservation, Reserved, Standing};
 use rusqlite::types::Value;
-use rusqlite::{
-    Connection, OptionalExtension, Transaction, TransactionBehavior, params, params_from_iter,
-};
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use crate::sqlite::Failure;
 use crate::{MemoryStore, SqliteStore, StoreError};
@@ -102,7 +100,7 @@ create index if not exists alerts_by_time on alerts (at);
 ";
 
 /// Within the journal's transaction.
-pub(crate) fn insert(tx: &Transaction<'_>, lines: &[LedgerLine]) -> Result<(), Failure> {
+pub(crate) fn insert(tx: &Connection, lines: &[LedgerLine]) -> Result<(), Failure> {
     if lines.is_empty() {
         return Ok(());
     }
@@ -176,31 +174,36 @@ fn is_too_much(standing: &Standing, asked: &Reservation) -> bool {
     Amount::from_nano(asked.amount.nano_rounded_up()) > standing.left()
 }
 
-fn reserve(connection: &mut Connection, asked: &Reservation) -> Result<Reserved, Failure> {
-    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+fn reserve(tx: &Connection, asked: &Reservation) -> Result<Reserved, Failure> {
     for budget in &asked.budgets {
-        // Its own earlier reservation of the same id makes room for the new one.
-        tx.execute(
-            "delete from spending where scope = ?1 and lease_until is not null
-             and (id = ?2 or lease_until <= ?3)",
-            params![budget.scope, asked.id, asked.at],
-        )?;
-        let settled = tx
+        let own: Option<(i64, Option<i64>)> = tx
             .query_row(
-                "select 1 from spending where scope = ?1 and id = ?2",
+                "select nano_usd, lease_until from spending where scope = ?1 and id = ?2",
                 params![budget.scope, asked.id],
-                |_| Ok(()),
+                |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .optional()?;
-        if settled.is_some() {
+        if matches!(own, Some((_, None))) {
+            // Settled.
             continue;
         }
-        let standing = standing(&tx, budget, asked.at)?;
+        let mut standing = standing(tx, budget, asked.at)?;
+        if let Some((nano_usd, Some(until))) = own
+            && until > asked.at
+        {
+            // Its own earlier reservation of the same id makes room for the new one.
+            standing.reserved = standing.reserved - Amount::from_nano(nano_usd);
+        }
         if is_too_much(&standing, asked) {
             return Ok(Reserved::Refused(standing));
         }
     }
     for budget in &asked.budgets {
+        tx.execute(
+            "delete from spending where scope = ?1 and lease_until is not null
+             and (id = ?2 or lease_until <= ?3)",
+            params![budget.scope, asked.id, asked.at],
+        )?;
         tx.execute(
             "insert or ignore into spending values (?1, ?2, ?3, ?4, ?5)",
             params![
@@ -212,21 +215,14 @@ fn reserve(connection: &mut Connection, asked: &Reservation) -> Result<Reserved,
             ],
         )?;
     }
-    tx.commit()?;
     Ok(Reserved::Granted)
 }
 
-fn settle(
-    connection: &mut Connection,
-    of: &Reservation,
-    cost: Amount,
-    at: i64,
-) -> Result<Vec<Alert>, Failure> {
-    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+fn settle(tx: &Connection, of: &Reservation, cost: Amount, at: i64) -> Result<Vec<Alert>, Failure> {
     let watched: Vec<&Budget> = of.budgets.iter().filter(|b| !b.alerts.is_empty()).collect();
     let mut before = vec![];
     for budget in &watched {
-        before.push(standing(&tx, budget, at)?.spent);
+        before.push(standing(tx, budget, at)?.spent);
     }
     for budget in &of.budgets {
         tx.execute(
@@ -236,7 +232,7 @@ fn settle(
     }
     let mut due = vec![];
     for (budget, before) in watched.into_iter().zip(before) {
-        for alert in alerts_of(budget, before, standing(&tx, budget, at)?.spent, at) {
+        for alert in alerts_of(budget, before, standing(tx, budget, at)?.spent, at) {
             let is_new = tx.execute(
                 "insert or ignore into alerts values (?1, ?2, ?3, ?4, ?5, ?6)",
                 params![
@@ -253,7 +249,6 @@ fn settle(
             }
         }
     }
-    tx.commit()?;
     Ok(due)
 }
 
@@ -266,22 +261,17 @@ fn alerts_of(budget: &Budget, before: Amount, after: Amount, at: i64) -> Vec<Ale
 #[async_trait]
 impl Ledger for SqliteStore {
     async fn charge(&self, lines: Vec<LedgerLine>) -> Result<(), StoreError> {
-        self.with(move |connection| {
-            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            insert(&tx, &lines)?;
-            Ok(tx.commit()?)
-        })
-        .await
+        self.write(move |tx| insert(tx, &lines)).await
     }
 
     async fn ledger(&self, query: &LedgerQuery) -> Result<Vec<LedgerLine>, StoreError> {
         let query = query.clone();
-        self.with(move |connection| select(connection, &query)).await
+        self.read(move |connection| select(connection, &query)).await
     }
 
     async fn reserve(&self, reservation: &Reservation) -> Result<Reserved, StoreError> {
         let asked = reservation.clone();
-        self.with(move |connection| reserve(connection, &asked)).await
+        self.write(move |tx| reserve(tx, &asked)).await
     }
 
     async fn settle(
@@ -291,14 +281,13 @@ impl Ledger for SqliteStore {
         at: i64,
     ) -> Result<Vec<Alert>, StoreError> {
         let of = of.clone();
-        self.with(move |connection| settle(connection, &of, cost, at)).await
+        self.write(move |tx| settle(tx, &of, cost, at)).await
     }
 
     async fn release(&self, id: &str) -> Result<(), StoreError> {
         let id = id.to_owned();
-        self.with(move |connection| {
-            connection
-                .execute("delete from spending where id = ?1 and lease_until is not null", [id])?;
+        self.write(move |tx| {
+            tx.execute("delete from spending where id = ?1 and lease_until is not null", [id])?;
             Ok(())
         })
         .await
@@ -306,27 +295,26 @@ impl Ledger for SqliteStore {
 
     async fn standing(&self, budget: &Budget, at: i64) -> Result<Standing, StoreError> {
         let budget = budget.clone();
-        self.with(move |connection| standing(connection, &budget, at)).await
+        self.read(move |connection| standing(connection, &budget, at)).await
     }
 
     async fn adopt(&self, budget: &Budget, spent: Vec<Spent>) -> Result<(), StoreError> {
         let scope = budget.scope.clone();
-        self.with(move |connection| {
-            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        self.write(move |tx| {
             for Spent { id, amount, at } in &spent {
                 tx.execute(
                     "insert or ignore into spending values (?1, ?2, ?3, ?4, null)",
                     params![scope, id, at, amount.nano_rounded_up()],
                 )?;
             }
-            Ok(tx.commit()?)
+            Ok(())
         })
         .await
     }
 
     async fn alerts(&self, limit: usize) -> Result<Vec<Alert>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.with(move |connection| {
+        self.read(move |connection| {
             let mut statement = connection.prepare_cached(
                 "select body from alerts order by at desc, scope, percent desc limit ?1",
             )?;

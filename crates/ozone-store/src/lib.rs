@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use journal::{Journal, Lines, Reader};
 pub use ledger::{Ledger, Spent};
-pub use library::{Change, Document, Library, Order, Page, Unfinished};
+pub use library::{Before, Change, Document, Library, Link, Order, Page, Unfinished};
 pub use memory::MemoryStore;
 pub use sqlite::SqliteStore;
 
@@ -95,6 +95,13 @@ pub type IsAlive = fn(&Owner) -> bool;
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     async fn create(&self, stored: Stored) -> Result<(), StoreError>;
+
+    /// The same with its runner, in one step where the store can.
+    async fn create_owned(&self, stored: Stored, owner: Owner) -> Result<(), StoreError> {
+        let id = stored.id.clone();
+        self.create(stored).await?;
+        self.claim(&id, owner, |_| true).await
+    }
 
     async fn get(&self, id: &ResponseId) -> Result<Stored, StoreError>;
 

@@ -87,6 +87,18 @@ pub struct Unfinished {
     pub owner: Option<Owner>,
 }
 
+/// Tells which response another one goes on from.
+pub type Before = fn(&Stored) -> Option<ResponseId>;
+
+/// A response of a chain: what was asked, how it ended, and what its loop remembers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Link {
+    pub stored: Stored,
+    /// The newest event.
+    pub last: Option<Event>,
+    pub records: Vec<serde_json::Value>,
+}
+
 /// The store of a server. The contracts of [`Store`] and [`Ledger`] hold; `apply` is all or nothing.
 #[async_trait]
 pub trait Library: Store + Ledger {
@@ -124,6 +136,14 @@ pub trait Library: Store + Ledger {
 
     /// The newest event of a response.
     async fn last_event(&self, id: &ResponseId) -> Result<Option<Event>, StoreError>;
+
+    /// A response and those before it, newest first, at most `limit`. It ends where one is missing.
+    async fn chain(
+        &self,
+        newest: &ResponseId,
+        before: Before,
+        limit: usize,
+    ) -> Result<Vec<Link>, StoreError>;
 
     /// The responses that have not ended, oldest first.
     async fn unfinished(&self) -> Result<Vec<Unfinished>, StoreError>;

@@ -10,8 +10,8 @@ use rusqlite::Connection;
 use crate::ledger::Books;
 use crate::passages::{self, Hit, Piece, Search, Source};
 use crate::{
-    Append, Change, Document, Durability, IsAlive, Library, Order, Owner, Page, Store, StoreError,
-    Stored, Unfinished,
+    Append, Before, Change, Document, Durability, IsAlive, Library, Link, Order, Owner, Page,
+    Store, StoreError, Stored, Unfinished,
 };
 
 #[derive(Default)]
@@ -272,6 +272,25 @@ impl Library for MemoryStore {
 
     async fn last_event(&self, id: &ResponseId) -> Result<Option<Event>, StoreError> {
         self.with(id, |row| Ok(row.events.last().cloned()))
+    }
+
+    async fn chain(
+        &self,
+        newest: &ResponseId,
+        before: Before,
+        limit: usize,
+    ) -> Result<Vec<Link>, StoreError> {
+        let (mut links, mut next) = (vec![], Some(newest.clone()));
+        while let Some(id) = next.filter(|_| links.len() < limit) {
+            let link = self.with(&id, |row| {
+                let (stored, last) = (row.stored.clone(), row.events.last().cloned());
+                Ok(Link { stored, last, records: row.records.clone() })
+            });
+            let Ok(link) = link else { break };
+            next = before(&link.stored);
+            links.push(link);
+        }
+        Ok(links)
     }
 
     async fn unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {

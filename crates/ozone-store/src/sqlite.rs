@@ -1,17 +1,20 @@
-//! The store on SQLite in WAL mode: readers of other processes never wait for the writer.
+//! The store on SQLite in WAL mode: readers never wait for the writer.
+
+mod connections;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use ozone_types::{Event, ResponseId, ResponseStatus};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+
+use connections::Connections;
 
 use crate::passages::{self, Hit, Piece, Search, Source};
 use crate::{
-    Append, Change, Document, Durability, IsAlive, Library, Order, Owner, Page, Store, StoreError,
-    Stored, Unfinished,
+    Append, Before, Change, Document, Durability, IsAlive, Library, Link, Order, Owner, Page,
+    Store, StoreError, Stored, Unfinished,
 };
 
 const SCHEMA: &str = "
@@ -58,19 +61,13 @@ create index if not exists responses_unfinished on responses (created_at)
     where status in ('\"queued\"', '\"in_progress\"');
 ";
 
-/// How long a writer waits for another process before it gives up.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Room that is given back when the disk is full, so that a journal can still get its end.
-const RESERVE_BYTES: usize = 256 << 10;
-
 /// Version of the schema, kept in the file's `user_version`.
 const SCHEMA_VERSION: i64 = 2;
 
 #[derive(Clone)]
 pub struct SqliteStore {
-    connection: Arc<Mutex<Connection>>,
-    /// Searches read by a connection of their own, so that a long one holds up no journal.
+    connections: Arc<Connections>,
+    /// Searches read by a connection of their own, so that a long one holds up no other reader.
     searching: Arc<Mutex<Option<Connection>>>,
     path: PathBuf,
 }
@@ -80,10 +77,11 @@ impl SqliteStore {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let place = || path.display().to_string();
         let open = || -> rusqlite::Result<(Connection, i64)> {
-            let connection = Connection::open(path)?;
-            connection.busy_timeout(BUSY_TIMEOUT)?;
+            let connection = connections::connect(path)?;
             connection.pragma_update(None, "journal_mode", "wal")?;
             connection.pragma_update(None, "synchronous", "normal")?;
+            // The keeper does it.
+            connection.pragma_update(None, "wal_autocheckpoint", 0)?;
             let version = connection.query_row("pragma user_version", [], |row| row.get(0))?;
             if version < SCHEMA_VERSION {
                 connection.execute_batch(SCHEMA)?;
@@ -101,40 +99,28 @@ impl SqliteStore {
             let cause = format!("it was made by a newer Ozone (schema {version})");
             return Err(StoreError::Unwritable { place: place(), cause });
         }
-        let connection = Arc::new(Mutex::new(connection));
-        let store = SqliteStore { connection, searching: Arc::default(), path: path.to_owned() };
-        let reserve = store.reserve();
-        if !reserve.exists() && std::fs::write(&reserve, vec![0; RESERVE_BYTES]).is_err() {
-            // A disk that has no room for it now will be reported by the first append.
-            let _ = std::fs::remove_file(&reserve);
-        }
-        Ok(store)
+        let connections = Connections::new(connection, path)
+            .map_err(|e| StoreError::Unwritable { place: place(), cause: e.to_string() })?;
+        Ok(SqliteStore {
+            connections: Arc::new(connections),
+            searching: Arc::default(),
+            path: path.to_owned(),
+        })
     }
 
-    fn reserve(&self) -> PathBuf {
-        self.path.with_extension("reserve")
-    }
-
-    /// Runs `f` on a thread that may block.
-    pub(crate) async fn with<T: Send + 'static>(
+    /// Runs `f` in a transaction; an error undoes what it did.
+    pub(crate) async fn write<T: Send + 'static>(
         &self,
-        f: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
+        f: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let store = self.clone();
-        let done = tokio::task::spawn_blocking(move || {
-            let mut connection = store.connection.lock().unwrap_or_else(|e| e.into_inner());
-            f(&mut connection).map_err(|failure| {
-                let error = match failure {
-                    Failure::Store(e) => e,
-                    Failure::Sql(e) => classify(e, &store.path),
-                };
-                if matches!(error, StoreError::DiskFull { .. }) {
-                    let _ = std::fs::remove_file(store.reserve());
-                }
-                error
-            })
-        });
-        done.await.map_err(|e| StoreError::Internal(Box::new(e)))?
+        self.connections.write(Durability::Process, f).await
+    }
+
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.connections.read(f).await
     }
 
     /// Runs `f`, which only reads and may take long, on a thread that may block.
@@ -148,12 +134,7 @@ impl SqliteStore {
             let read = || -> rusqlite::Result<T> {
                 let connection = match place.take() {
                     Some(connection) => connection,
-                    None => {
-                        let connection = Connection::open(&store.path)?;
-                        connection.busy_timeout(BUSY_TIMEOUT)?;
-                        connection.pragma_update(None, "query_only", true)?;
-                        connection
-                    }
+                    None => connections::reader(&store.path)?,
                 };
                 f(place.insert(connection))
             };
@@ -166,6 +147,15 @@ impl SqliteStore {
 pub(crate) enum Failure {
     Store(StoreError),
     Sql(rusqlite::Error),
+}
+
+impl Failure {
+    fn of(self, path: &Path) -> StoreError {
+        match self {
+            Failure::Store(e) => e,
+            Failure::Sql(e) => classify(e, path),
+        }
+    }
 }
 
 impl From<rusqlite::Error> for Failure {
@@ -222,40 +212,46 @@ fn stored((id, created_at, status, model, request): RawRow) -> Result<Stored, Fa
     })
 }
 
+fn get(connection: &Connection, id: &ResponseId) -> Result<Stored, Failure> {
+    let sql = format!("select {COLUMNS} from responses where id = ?1");
+    let row = connection.prepare_cached(&sql)?.query_row([id.as_str()], raw).optional()?;
+    stored(row.ok_or_else(|| Failure::Store(StoreError::NotFound(id.clone())))?)
+}
+
+fn records(connection: &Connection, id: &ResponseId) -> Result<Vec<serde_json::Value>, Failure> {
+    let mut statement = connection
+        .prepare_cached("select body from records where response_id = ?1 order by number")?;
+    let rows = statement.query_map([id.as_str()], |row| row.get::<_, String>(0))?;
+    rows.map(|body| Ok(serde_json::from_str(&body?)?)).collect()
+}
+
+fn last_event(connection: &Connection, id: &ResponseId) -> Result<Option<Event>, Failure> {
+    let mut statement = connection.prepare_cached(
+        "select body from events where response_id = ?1 order by sequence_number desc limit 1",
+    )?;
+    let body: Option<String> = statement.query_row([id.as_str()], |row| row.get(0)).optional()?;
+    Ok(body.map(|body| serde_json::from_str(&body)).transpose()?)
+}
+
 const COLUMNS: &str = "id, created_at, status, model, request";
 
 #[async_trait]
 impl Store for SqliteStore {
     async fn create(&self, new: Stored) -> Result<(), StoreError> {
-        self.with(move |connection| {
-            let changed = connection.execute(
-                "insert or ignore into responses (id, created_at, status, model, request)
-                 values (?1, ?2, ?3, ?4, ?5)",
-                params![
-                    new.id.as_str(),
-                    new.created_at,
-                    status_text(new.status)?,
-                    new.model,
-                    serde_json::to_string(&new.request)?
-                ],
-            )?;
-            if changed == 1 { Ok(()) } else { Err(Failure::Store(StoreError::Exists(new.id))) }
-        })
-        .await
+        self.write(move |connection| create(connection, new, None)).await
+    }
+
+    async fn create_owned(&self, new: Stored, owner: Owner) -> Result<(), StoreError> {
+        self.write(move |connection| create(connection, new, Some(owner))).await
     }
 
     async fn get(&self, id: &ResponseId) -> Result<Stored, StoreError> {
         let id = id.clone();
-        self.with(move |connection| {
-            let sql = format!("select {COLUMNS} from responses where id = ?1");
-            let row = connection.query_row(&sql, [id.as_str()], raw).optional()?;
-            stored(row.ok_or(Failure::Store(StoreError::NotFound(id)))?)
-        })
-        .await
+        self.read(move |connection| get(connection, &id)).await
     }
 
     async fn list(&self, limit: usize) -> Result<Vec<Stored>, StoreError> {
-        self.with(move |connection| {
+        self.read(move |connection| {
             let sql = format!(
                 "select {COLUMNS} from responses order by created_at desc, id desc limit ?1"
             );
@@ -273,17 +269,7 @@ impl Store for SqliteStore {
         durability: Durability,
     ) -> Result<(), StoreError> {
         let id = id.clone();
-        self.with(move |connection| {
-            if durability == Durability::Power {
-                connection.pragma_update(None, "synchronous", "full")?;
-            }
-            let done = write(connection, id, append);
-            if durability == Durability::Power {
-                connection.pragma_update(None, "synchronous", "normal")?;
-            }
-            done
-        })
-        .await
+        self.connections.write(durability, move |connection| write(connection, id, append)).await
     }
 
     async fn events(
@@ -293,7 +279,7 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<Vec<Event>, StoreError> {
         let id = id.clone();
-        self.with(move |connection| {
+        self.read(move |connection| {
             let mut statement = connection.prepare_cached(
                 "select body from events where response_id = ?1 and sequence_number >= ?2
                  order by sequence_number limit ?3",
@@ -309,21 +295,13 @@ impl Store for SqliteStore {
 
     async fn records(&self, id: &ResponseId) -> Result<Vec<serde_json::Value>, StoreError> {
         let id = id.clone();
-        self.with(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "select body from records where response_id = ?1 order by number",
-            )?;
-            let rows = statement.query_map([id.as_str()], |row| row.get::<_, String>(0))?;
-            rows.map(|body| Ok(serde_json::from_str(&body?)?)).collect()
-        })
-        .await
+        self.read(move |connection| records(connection, &id)).await
     }
 
     async fn claim(&self, id: &ResponseId, owner: Owner, alive: IsAlive) -> Result<(), StoreError> {
         let id = id.clone();
-        self.with(move |connection| {
-            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let before: Option<Option<String>> = tx
+        self.write(move |connection| {
+            let before: Option<Option<String>> = connection
                 .query_row("select owner from responses where id = ?1", [id.as_str()], |r| r.get(0))
                 .optional()?;
             let Some(before) = before else {
@@ -335,18 +313,33 @@ impl Store for SqliteStore {
             {
                 return Err(Failure::Store(StoreError::Leased { id, owner: other.describe() }));
             }
-            tx.execute(
+            connection.execute(
                 "update responses set owner = ?2 where id = ?1",
                 params![id.as_str(), owner.process],
             )?;
-            Ok(tx.commit()?)
+            Ok(())
         })
         .await
     }
 }
 
-fn write(connection: &mut Connection, id: ResponseId, append: Append) -> Result<(), Failure> {
-    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+fn create(connection: &Connection, new: Stored, owner: Option<Owner>) -> Result<(), Failure> {
+    let mut insert = connection.prepare_cached(
+        "insert or ignore into responses (id, created_at, status, model, request, owner)
+         values (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    let changed = insert.execute(params![
+        new.id.as_str(),
+        new.created_at,
+        status_text(new.status)?,
+        new.model,
+        serde_json::to_string(&new.request)?,
+        owner.map(|owner| owner.process)
+    ])?;
+    if changed == 1 { Ok(()) } else { Err(Failure::Store(StoreError::Exists(new.id))) }
+}
+
+fn write(tx: &Connection, id: ResponseId, append: Append) -> Result<(), Failure> {
     let known = tx
         .prepare_cached("select 1 from responses where id = ?1")?
         .query_row([id.as_str()], |_| Ok(()))
@@ -379,13 +372,10 @@ fn write(connection: &mut Connection, id: ResponseId, append: Append) -> Result<
         }
     }
     if let Some(last) = append.events.iter().rev().find_map(|e| e.kind.terminal()) {
-        tx.execute(
-            "update responses set status = ?2 where id = ?1",
-            params![id.as_str(), status_text(last.status)?],
-        )?;
+        tx.prepare_cached("update responses set status = ?2 where id = ?1")?
+            .execute(params![id.as_str(), status_text(last.status)?])?;
     }
-    crate::ledger::insert(&tx, &append.ledger)?;
-    Ok(tx.commit()?)
+    crate::ledger::insert(tx, &append.ledger)
 }
 
 const DOCUMENT: &str = "kind, tenant, id, parent, body";
@@ -400,7 +390,7 @@ fn document((kind, tenant, id, parent, body): RawDocument) -> Result<Document, F
     Ok(Document { kind, tenant, id, parent, body: serde_json::from_str(&body)? })
 }
 
-fn change(tx: &rusqlite::Transaction<'_>, change: Change) -> Result<(), Failure> {
+fn change(tx: &Connection, change: Change) -> Result<(), Failure> {
     match change {
         Change::Put(new) => {
             let body = serde_json::to_string(&new.body)?;
@@ -439,14 +429,7 @@ fn change(tx: &rusqlite::Transaction<'_>, change: Change) -> Result<(), Failure>
 #[async_trait]
 impl Library for SqliteStore {
     async fn apply(&self, changes: Vec<Change>) -> Result<(), StoreError> {
-        self.with(move |connection| {
-            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            for one in changes {
-                change(&tx, one)?;
-            }
-            Ok(tx.commit()?)
-        })
-        .await
+        self.write(move |tx| changes.into_iter().try_for_each(|one| change(tx, one))).await
     }
 
     async fn document(
@@ -456,7 +439,7 @@ impl Library for SqliteStore {
         id: &str,
     ) -> Result<Option<Document>, StoreError> {
         let (kind, tenant, id) = (kind.to_owned(), tenant.to_owned(), id.to_owned());
-        self.with(move |connection| {
+        self.read(move |connection| {
             let sql = format!(
                 "select {DOCUMENT} from documents where kind = ?1 and tenant = ?2 and id = ?3"
             );
@@ -474,7 +457,7 @@ impl Library for SqliteStore {
         page: &Page,
     ) -> Result<Vec<Document>, StoreError> {
         let (kind, tenant, page) = (kind.to_owned(), tenant.to_owned(), page.clone());
-        self.with(move |connection| {
+        self.read(move |connection| {
             let (beyond, direction) = match page.order {
                 Order::Ascending => (">", "asc"),
                 Order::Descending => ("<", "desc"),
@@ -498,7 +481,7 @@ impl Library for SqliteStore {
 
     async fn all_documents(&self, kind: &str) -> Result<Vec<Document>, StoreError> {
         let kind = kind.to_owned();
-        self.with(move |connection| {
+        self.read(move |connection| {
             let sql = format!("select {DOCUMENT} from documents where kind = ?1 order by number");
             let mut statement = connection.prepare_cached(&sql)?;
             let rows = statement.query_map([kind], raw_document)?;
@@ -509,7 +492,7 @@ impl Library for SqliteStore {
 
     async fn bytes(&self, id: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let id = id.to_owned();
-        self.with(move |connection| {
+        self.read(move |connection| {
             let sql = "select body from bytes where id = ?1";
             Ok(connection.query_row(sql, [id], |row| row.get(0)).optional()?)
         })
@@ -533,20 +516,35 @@ impl Library for SqliteStore {
 
     async fn last_event(&self, id: &ResponseId) -> Result<Option<Event>, StoreError> {
         let id = id.clone();
-        self.with(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "select body from events where response_id = ?1
-                 order by sequence_number desc limit 1",
-            )?;
-            let body: Option<String> =
-                statement.query_row([id.as_str()], |row| row.get(0)).optional()?;
-            Ok(body.map(|body| serde_json::from_str(&body)).transpose()?)
+        self.read(move |connection| last_event(connection, &id)).await
+    }
+
+    async fn chain(
+        &self,
+        newest: &ResponseId,
+        before: Before,
+        limit: usize,
+    ) -> Result<Vec<Link>, StoreError> {
+        let newest = newest.clone();
+        self.read(move |connection| {
+            let (mut links, mut next) = (vec![], Some(newest));
+            while let Some(id) = next.filter(|_| links.len() < limit) {
+                let stored = match get(connection, &id) {
+                    Ok(stored) => stored,
+                    Err(Failure::Store(StoreError::NotFound(_))) => break,
+                    Err(e) => return Err(e),
+                };
+                let (last, records) = (last_event(connection, &id)?, records(connection, &id)?);
+                next = before(&stored);
+                links.push(Link { stored, last, records });
+            }
+            Ok(links)
         })
         .await
     }
 
     async fn unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
-        self.with(move |connection| {
+        self.read(move |connection| {
             let sql = format!(
                 "select {COLUMNS}, owner from responses
                  where status in ('\"queued\"', '\"in_progress\"') order by created_at, id"
@@ -566,15 +564,14 @@ impl Library for SqliteStore {
 
     async fn delete(&self, id: &ResponseId) -> Result<(), StoreError> {
         let id = id.clone();
-        self.with(move |connection| {
-            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        self.write(move |tx| {
             let gone = tx.execute("delete from responses where id = ?1", [id.as_str()])?;
             if gone == 0 {
                 return Err(Failure::Store(StoreError::NotFound(id)));
             }
             tx.execute("delete from events where response_id = ?1", [id.as_str()])?;
             tx.execute("delete from records where response_id = ?1", [id.as_str()])?;
-            Ok(tx.commit()?)
+            Ok(())
         })
         .await
     }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use ozone_store::{
-    Change, Document, Library, MemoryStore, Order, Owner, Page, SqliteStore, StoreError,
+    Append, Change, Document, Library, MemoryStore, Order, Owner, Page, SqliteStore, StoreError,
+    Stored,
 };
-use ozone_types::ResponseId;
+use ozone_types::{ResponseId, ResponseStatus};
 use serde_json::{Value, json};
 
 use crate::{append, completed, created, new, numbered};
@@ -33,6 +34,7 @@ on_both! {
     what_has_not_ended_is_found_with_its_owner
     a_deleted_response_is_gone_with_its_journal
     the_last_event_is_the_newest
+    a_chain_is_read_from_its_newest_end
 }
 
 fn put(tenant: &str, id: &str, parent: &str, body: Value) -> Change {
@@ -136,4 +138,37 @@ async fn the_last_event_is_the_newest(store: Arc<dyn Library>) {
     append(&*store, &id, numbered(0, vec![created(&id), completed(&id)])).await.unwrap();
     let last = store.last_event(&id).await.unwrap().unwrap();
     assert_eq!((last.sequence_number, last.kind.name()), (1, "response.completed"));
+}
+
+fn before(stored: &Stored) -> Option<ResponseId> {
+    stored.request["before"].as_str()?.parse().ok()
+}
+
+async fn a_chain_is_read_from_its_newest_end(store: Arc<dyn Library>) {
+    let ids: Vec<ResponseId> = (0..4).map(|_| ResponseId::mint()).collect();
+    for (index, id) in ids.iter().enumerate() {
+        let before = index.checked_sub(1).map(|before| ids[before].as_str());
+        let stored = Stored {
+            id: id.clone(),
+            created_at: 1,
+            status: ResponseStatus::InProgress,
+            model: "m".into(),
+            request: json!({ "before": before }),
+        };
+        store.create(stored).await.unwrap();
+        append(&*store, id, numbered(0, vec![created(id), completed(id)])).await.unwrap();
+        let records = vec![json!({ "n": index })];
+        append(&*store, id, Append { records, ..Append::default() }).await.unwrap();
+    }
+    let read = async |limit| {
+        let links = store.chain(&ids[3], before, limit).await.unwrap();
+        assert!(links.iter().all(|l| l.last.as_ref().is_some_and(|e| e.sequence_number == 1)));
+        let numbers = links.iter().map(|l| l.records[0]["n"].as_u64().unwrap());
+        numbers.collect::<Vec<_>>()
+    };
+    assert_eq!(read(10).await, [3, 2, 1, 0]);
+    assert_eq!(read(2).await, [3, 2]);
+    store.delete(&ids[1]).await.unwrap();
+    assert_eq!(read(10).await, [3, 2]);
+    assert!(store.chain(&ResponseId::mint(), before, 10).await.unwrap().is_empty());
 }

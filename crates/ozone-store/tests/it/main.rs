@@ -40,6 +40,9 @@ on_both! {
     a_reader_ends_when_the_writer_is_gone
     a_stored_journal_is_read_to_its_end
     a_journal_refuses_what_breaks_the_rules
+    a_reader_that_fell_far_behind_misses_nothing
+    a_refused_append_undoes_no_other
+    a_response_is_created_with_its_owner
 }
 
 fn stored(id: &ResponseId, created_at: i64) -> Stored {
@@ -214,6 +217,79 @@ async fn a_journal_refuses_what_breaks_the_rules(store: Arc<dyn Store>) {
     assert!(store.events(&id, 0, 10).await.unwrap().is_empty());
     journal.append(vec![created(&id), completed(&id)], vec![], Durability::Process).await.unwrap();
     assert_eq!(store.events(&id, 0, 10).await.unwrap().len(), 2);
+}
+
+/// More events than a journal keeps at hand.
+async fn a_reader_that_fell_far_behind_misses_nothing(store: Arc<dyn Store>) {
+    const WAITING: u64 = 300;
+    let id = new(&*store).await;
+    let mut journal = Journal::new(store, id.clone());
+    let mut lines = journal.lines(0);
+    journal.append(vec![created(&id)], vec![], Durability::Process).await.unwrap();
+    assert_eq!(lines.next().await.unwrap().unwrap().sequence_number, 0);
+    let waiting = || EventKind::InProgress { response: response(&id, ResponseStatus::InProgress) };
+    for _ in 0..WAITING {
+        journal.append(vec![waiting()], vec![], Durability::Process).await.unwrap();
+    }
+    journal.append(vec![completed(&id)], vec![], Durability::Process).await.unwrap();
+    let mut late = journal.lines(WAITING - 1);
+    for lines in [&mut lines, &mut late] {
+        let mut numbers = vec![];
+        while let Some(event) = lines.next().await.unwrap() {
+            numbers.push(event.sequence_number);
+        }
+        let first = numbers[0];
+        assert_eq!(numbers, (first..=WAITING + 1).collect::<Vec<_>>());
+        assert!([1, WAITING - 1].contains(&first));
+    }
+}
+
+/// Appends that come at once may share a transaction.
+async fn a_refused_append_undoes_no_other(store: Arc<dyn Store>) {
+    let ids = futures::future::join_all((0..40).map(|_| new(&*store))).await;
+    let appends = ids.iter().enumerate().map(|(index, id)| {
+        let from = if index % 3 == 0 { 7 } else { 0 };
+        append(&*store, id, numbered(from, vec![created(id)]))
+    });
+    let done = futures::future::join_all(appends).await;
+    for (index, (id, done)) in ids.iter().zip(done).enumerate() {
+        let is_refused = index % 3 == 0;
+        assert_eq!(matches!(done, Err(StoreError::Conflict { .. })), is_refused, "{done:?}");
+        let stored = store.events(id, 0, 10).await.unwrap();
+        assert_eq!(stored.len(), usize::from(!is_refused));
+    }
+}
+
+async fn a_response_is_created_with_its_owner(store: Arc<dyn Store>) {
+    let id = ResponseId::mint();
+    let (one, two) = (Owner { process: "b:1:1".into() }, Owner { process: "b:2:2".into() });
+    store.create_owned(stored(&id, 1), one).await.unwrap();
+    let error = store.claim(&id, two, |_| true).await.unwrap_err();
+    assert!(matches!(error, StoreError::Leased { .. }), "{error}");
+}
+
+/// What was acknowledged is in the file, and closing it loses nothing.
+#[tokio::test]
+async fn a_database_that_is_opened_again_has_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let store = SqliteStore::open(&path).unwrap();
+    let id = new(&store).await;
+    append(&store, &id, numbered(0, vec![created(&id)])).await.unwrap();
+    let later = numbered(1, vec![completed(&id)]);
+    store.append(&id, later, Durability::Process).await.unwrap();
+    // The files as a killed process leaves them.
+    let (other, suffixes) = (folder.path().join("other.db"), ["", "-wal"]);
+    for suffix in suffixes {
+        let name = |file: &str| folder.path().join(format!("{file}.db{suffix}"));
+        std::fs::copy(name("test"), name("other")).unwrap();
+    }
+    drop(store);
+    for path in [path, other] {
+        let store = SqliteStore::open(&path).unwrap();
+        assert_eq!(store.events(&id, 0, 10).await.unwrap().len(), 2);
+        assert_eq!(store.get(&id).await.unwrap().status, ResponseStatus::Completed);
+    }
 }
 
 /// Two processes with the database open: the second sees what the first wrote.
