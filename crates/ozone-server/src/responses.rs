@@ -8,7 +8,10 @@ use axum::response::{IntoResponse, Response as HttpResponse};
 use axum::{Extension, Json};
 use ozone_store::{Change, Reader, StoreError};
 use ozone_types::item::Known;
-use ozone_types::{ErrorCode, EventKind, Item, Response, ResponseId, ResponseStatus};
+use ozone_types::{
+    Content, ErrorCode, EventKind, Item, ItemStatus, Response, ResponseId, ResponseStatus, Role,
+    Text,
+};
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -288,11 +291,37 @@ pub(crate) async fn input_items(
     Ok(Json(paging.list(values.map_err(ApiError::internal)?)))
 }
 
-/// An item of the input as its client may see it: what was sealed stays sealed.
+/// An item of the input as its client may see it: what was sealed stays sealed, and clients read
+/// it as they read an output: a message in parts, with a status.
 pub(crate) fn shown(item: &Item) -> Item {
     let mut item = item.clone();
-    if let Item::Known(Known::Reasoning { content, encrypted_content: Some(_), .. }) = &mut item {
-        content.clear();
+    let Item::Known(known) = &mut item else { return item };
+    match known {
+        Known::Reasoning { content, encrypted_content: Some(_), .. } => content.clear(),
+        Known::Message { role, content, status, .. } => {
+            if let Text::Plain(text) = content {
+                let text = std::mem::take(text);
+                let part = match role {
+                    Role::Assistant => Content::output_text(text),
+                    Role::User | Role::System | Role::Developer => Content::InputText { text },
+                };
+                *content = Text::Parts(vec![part]);
+            }
+            status.get_or_insert(ItemStatus::Completed);
+        }
+        Known::FunctionCall { status, .. }
+        | Known::FunctionCallOutput { status, .. }
+        | Known::CustomToolCall { status, .. }
+        | Known::CustomToolCallOutput { status, .. } => {
+            status.get_or_insert(ItemStatus::Completed);
+        }
+        Known::Reasoning { .. }
+        | Known::CodeInterpreterCall { .. }
+        | Known::FileSearchCall { .. }
+        | Known::McpListTools { .. }
+        | Known::McpApprovalRequest { .. }
+        | Known::McpApprovalResponse { .. }
+        | Known::McpCall { .. } => {}
     }
     item
 }

@@ -19,6 +19,7 @@ use crate::Workplace;
 use crate::app::{App, Model, count, document};
 use crate::error::{ApiError, causes};
 use crate::mcp::{self, McpUse};
+use crate::responses::shown;
 use crate::schedule::{Entry, Place, Tier};
 
 /// What a stored response is to the server, beside its request.
@@ -340,15 +341,16 @@ impl App {
         let records = self.store.records(&response.id).await?;
         let kept = ozone_agent::remembered(response.output.clone(), records);
         let mut changes = vec![];
-        let output = response.output.iter().zip(&kept);
-        for (shown, kept) in input.iter().zip(input).chain(output) {
+        let input = input.iter().map(|item| (shown(item), item));
+        let output = response.output.iter().cloned().zip(&kept);
+        for (shown, kept) in input.chain(output) {
             let Some(item_id) = shown.id() else { continue };
             let body = |item| serde_json::to_value(item).map_err(ApiError::internal);
             let kept = body(kept)?;
             let item = document(ITEM, tenant, item_id, id, kept.clone());
             changes.push(Change::Put(item));
             if let Some(conversation) = &serve.conversation {
-                let body = json!({ "shown": body(shown)?, "kept": kept });
+                let body = json!({ "shown": body(&shown)?, "kept": kept });
                 let item = document(CONVERSATION_ITEM, tenant, item_id, conversation, body);
                 changes.push(Change::Put(item));
             }

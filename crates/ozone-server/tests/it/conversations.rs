@@ -17,10 +17,7 @@ async fn conversation(server: &TestServer, body: Value) -> String {
 async fn items(server: &TestServer, id: &str) -> Vec<String> {
     let path = format!("/v1/conversations/{id}/items?order=asc&limit=100");
     let list = server.get(&path).await.ok();
-    let text = |item: &Value| match &item["content"] {
-        Value::String(text) => text.clone(),
-        parts => parts[0]["text"].as_str().unwrap_or_default().to_owned(),
-    };
+    let text = |item: &Value| item["content"][0]["text"].as_str().unwrap_or_default().to_owned();
     let items = list["data"].as_array().unwrap().iter();
     items.map(|i| format!("{} {}", i["type"].as_str().unwrap(), text(i))).collect()
 }
@@ -90,4 +87,35 @@ async fn responses_at_the_same_time_lose_nothing() {
     for pair in items.chunks(2) {
         assert!(pair[0].starts_with("message q") && pair[1] == "message Yes.", "{items:?}");
     }
+}
+
+/// Clients read the items of a conversation as they read an output, whoever wrote them and however.
+#[tokio::test]
+async fn items_are_shown_in_one_shape() {
+    let server = TestServer::scripted([says("Four.")]).await;
+    let call = json!({"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"});
+    let output = json!({"type": "function_call_output", "call_id": "c", "output": "4"});
+    let given = json!([
+        {"role": "user", "content": "2 + 2?"}, {"role": "assistant", "content": "Four."}, call, output
+    ]);
+    let id = conversation(&server, json!({"items": given})).await;
+    server.respond(json!({"input": "Sure?", "conversation": id})).await;
+    let path = format!("/v1/conversations/{id}/items?order=asc");
+    let list = server.get(&path).await.ok();
+    let shape = |item: &Value| {
+        format!("{} {} {}", item["type"], item["status"], item["content"][0]["type"])
+    };
+    let shapes: Vec<String> = list["data"].as_array().unwrap().iter().map(shape).collect();
+    let message = |part: &str| format!(r#""message" "completed" "{part}""#);
+    assert_eq!(
+        shapes,
+        [
+            message("input_text"),
+            message("output_text"),
+            r#""function_call" "completed" null"#.into(),
+            r#""function_call_output" "completed" null"#.into(),
+            message("input_text"),
+            message("output_text"),
+        ]
+    );
 }

@@ -37,7 +37,7 @@ async fn a_compacted_conversation_is_gone_on_with() {
     let output = compacted["output"].as_array().unwrap();
     let kinds: Vec<&str> = output.iter().map(|i| i["type"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["message", "compaction"]);
-    assert_eq!(output[0]["content"], "The code word is heron.");
+    assert_eq!(output[0]["content"][0]["text"], "The code word is heron.");
     assert!(compacted["usage"]["output_tokens"].as_u64().unwrap() > 0);
 
     let mut input = output.clone();

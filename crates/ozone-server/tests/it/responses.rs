@@ -129,7 +129,7 @@ async fn input_items_are_listed_in_pages() {
     let newest = server.get(&format!("{path}?limit=2")).await.ok();
     let texts = |page: &Value| -> Vec<String> {
         let items = page["data"].as_array().unwrap();
-        items.iter().map(|i| i["content"].as_str().unwrap().to_owned()).collect()
+        items.iter().map(|i| i["content"][0]["text"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(texts(&newest), ["part 4", "part 3"]);
     assert_eq!(newest["has_more"], true);
