@@ -15,6 +15,18 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::prepare::Who;
 
+/// What Codex tells a model that has no instructions of its own. Codex sends what the catalogue says
+/// and nothing else, so without it the model would not know that it has a task to work on. Short:
+/// it stands before every turn, also in a small context.
+const CODEX_INSTRUCTIONS: &str = "\
+You are a coding agent in the user's terminal. Work on the task until it is done.
+- Look before you change: list and search files, and read the parts that matter.
+- Change files with `apply_patch`. Keep changes small and in the style of the code around them.
+- Then check the change: build it, run its tests, and read what they print. If something fails, find the \
+cause and try again.
+- Leave alone what you were not asked about; do not commit, and do not undo what others did.
+- If you cannot do something, say why. End with a short message: what you changed and how you checked it.";
+
 /// OpenAI's list in `data` and the Codex catalogue in `models`: each client reads its own.
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
@@ -76,7 +88,7 @@ fn catalogue(entry: &ModelEntry, priority: usize) -> Value {
         "visibility": "list",
         "supported_in_api": true,
         "priority": priority,
-        "base_instructions": entry.instructions.clone().unwrap_or_default(),
+        "base_instructions": entry.instructions.as_deref().unwrap_or(CODEX_INSTRUCTIONS),
         "supports_reasoning_summaries": true,
         "support_verbosity": false,
         "apply_patch_tool_type": "freeform",

@@ -206,6 +206,9 @@ async fn models_are_listed_for_every_client() {
     ] {
         assert!(!list["models"][0][field].is_null(), "{field} is missing");
     }
+    // Codex tells the model this and nothing else.
+    let told = list["models"][0]["base_instructions"].as_str().unwrap();
+    assert!(told.contains("coding agent"), "{told}");
     assert_eq!(server.get("/v1/models/scripted").await.ok(), list["data"][0]);
     assert_eq!(server.get("/v1/models/none").await.error(), "404 - model_not_found");
 }
