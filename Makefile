@@ -8,7 +8,7 @@ CARGO_FLAGS := --release --locked
 # With nextest where it is installed, with cargo's own runner elsewhere: the same tests.
 TEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo "nextest run" || echo "test")
 
-.PHONY: ask build test setup check clean help
+.PHONY: ask build test test-clients setup check clean help
 
 ask: build ## asks the shipped model Q="…"
 	@target/release/ozone ask "$$OZONE_QUESTION"
@@ -18,6 +18,10 @@ build: setup ## leaves the binary at target/release/ozone
 
 test: setup ## builds and runs all tests
 	cargo $(TEST) $(CARGO_FLAGS) --workspace
+	@scripts/test-clients.sh
+
+test-clients: ## runs the clients that people use against a scripted server
+	@scripts/test-clients.sh
 
 setup: ## installs missing system packages and Python's
 	@scripts/setup.sh
@@ -30,4 +34,4 @@ clean: ## removes what was built
 	@rm -rf .venv
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'

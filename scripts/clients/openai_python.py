@@ -5,6 +5,7 @@ import time
 
 import openai
 from pydantic import BaseModel
+from scenarios import run
 
 client = openai.OpenAI(max_retries=0)
 
@@ -34,7 +35,7 @@ def create_retrieve_page_delete():
     assert made.output_text == "It is four.", made.output_text
     assert client.responses.retrieve(made.id) == made
     page = client.responses.input_items.list(made.id, limit=2, order="asc")
-    assert [item.content for item in page] == ["part 0", "part 1", "part 2"]
+    assert [item.content[0].text for item in page] == ["part 0", "part 1", "part 2"]
     client.responses.delete(made.id)
     try:
         client.responses.retrieve(made.id)
@@ -166,7 +167,50 @@ async def many_at_once():
     assert {r.output_text for r in made} == {"It is four."} and len({r.id for r in made}) == 50
 
 
-for scenario in (
+def over_a_websocket():
+    def turn(connection, **body):
+        connection.response.create(model="caller", tools=[WEATHER], store=False, **body)
+        text = ""
+        for event in connection:
+            if event.type == "response.output_text.delta":
+                text += event.delta
+            if event.type == "response.completed":
+                assert text == event.response.output_text
+                return event.response
+
+    with client.responses.connect() as connection:
+        first = turn(connection, input="Oslo?")
+        call = first.output[-1]
+        output = {"type": "function_call_output", "call_id": call.call_id, "output": "rain"}
+        # What is not stored can be gone on with on the same connection.
+        second = turn(connection, input=[output], previous_response_id=first.id)
+        assert second.output_text == "It rains in Oslo."
+
+
+async def a_conversation_written_at_once():
+    many = openai.AsyncOpenAI(max_retries=0)
+    conversation = await many.conversations.create()
+    adding = (
+        many.conversations.items.create(
+            conversation.id, items=[{"role": "user", "content": f"{n}", "type": "message"}]
+        )
+        for n in range(20)
+    )
+    await asyncio.gather(*adding)
+    items = [item async for item in many.conversations.items.list(conversation.id, limit=7)]
+    assert sorted(int(item.content[0].text) for item in items) == list(range(20))
+
+
+def a_search_in_files():
+    store = client.vector_stores.create(name="work")
+    client.vector_stores.files.upload_and_poll(
+        vector_store_id=store.id, file=("leave.md", b"Every employee has 28 days of leave.")
+    )
+    found = client.vector_stores.search(store.id, query="days of leave")
+    assert [hit.filename for hit in found] == ["leave.md"]
+
+
+run(
     create_retrieve_page_delete,
     stream_and_parse,
     background_poll_cancel_twice,
@@ -174,12 +218,12 @@ for scenario in (
     functions_and_previous_response,
     sealed_reasoning,
     conversations,
+    a_conversation_written_at_once,
     counting_and_compacting,
     files_and_batches,
+    a_search_in_files,
     chat,
     errors,
-):
-    scenario()
-    print("ok", scenario.__name__)
-asyncio.run(many_at_once())
-print("ok many_at_once")
+    over_a_websocket,
+    many_at_once,
+)
