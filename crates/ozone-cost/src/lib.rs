@@ -34,7 +34,7 @@ pub use ledger::{Kind, LedgerLine, LedgerQuery, Payer, Total};
 pub use model_price::ModelPrice;
 pub use normalise::{anthropic, gemini, openai, response};
 pub use pricing::{Line, Original, Priced, RowName, RowRef, Unknown};
-pub use report::{By, Group, Report};
+pub use report::{By, Group, Report, columns, escaped};
 pub use row::{File, Free, MachineRow, PriceRow, RateRow, Rates, Tier, ToolRow, Window};
 pub use rule::{BadRule, BudgetRule, Per};
 pub use suite::{BadSuite, Suite, Tally};

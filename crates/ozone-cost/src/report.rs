@@ -276,7 +276,8 @@ fn short(total: &Total) -> String {
     }
 }
 
-fn escaped(text: &str) -> String {
+/// For the text of SVG and HTML; control characters are left out.
+pub fn escaped(text: &str) -> String {
     text.chars()
         .filter(|c| !c.is_control())
         .map(|c| match c {
@@ -302,7 +303,7 @@ fn thousands(n: u64) -> String {
 }
 
 /// Left-aligned columns, of which those from the second to `right` are right-aligned.
-pub(crate) fn columns(rows: &[Vec<String>], right: usize) -> String {
+pub fn columns(rows: &[Vec<String>], right: usize) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |i: usize| {
         rows.iter().filter_map(|r| r.get(i)).map(|c| c.chars().count()).max().unwrap_or(0)

@@ -59,6 +59,9 @@ struct Question {
 struct Report {
     model: String,
     questions: u64,
+    /// Where questions were asked several times, so many answers.
+    #[serde(default)]
+    samples: Option<u64>,
     right: u64,
     #[serde(default)]
     tool_calls: u64,
@@ -82,7 +85,7 @@ impl Suite {
     fn of_report(report: &Report) -> Result<Suite, BadSuite> {
         let bad = |reason: &str| BadSuite { line: 1, reason: reason.to_owned() };
         let usage = report.usage.ok_or_else(|| bad("the report has no `usage`: eval anew"))?;
-        let questions = report.questions;
+        let questions = report.samples.unwrap_or(report.questions);
         if !(1..=QUESTIONS_MAX).contains(&questions) || report.right > questions {
             return Err(bad("`questions` and `right` are no counts of one suite"));
         }

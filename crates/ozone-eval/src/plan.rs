@@ -1,0 +1,145 @@
+//! What a run is, and what has run it.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use ozone_types::Effort;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::problem::{hash, hex};
+use crate::{Problem, Suite};
+
+/// Everything that an answer depends on, but for the program itself. A folder holds the answers of
+/// one plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub suite: String,
+    pub suite_hash: String,
+    pub questions: usize,
+    pub model: String,
+    /// Of the weights, or of the address: two models of one name are told apart.
+    pub model_hash: String,
+    pub instructions: Option<String>,
+    /// `None`: as the model's entry or the model itself has it.
+    pub effort: Option<Effort>,
+    pub pro: bool,
+    /// How often each question is asked.
+    pub repeats: u32,
+    /// Of the first repeat; each further one adds one.
+    pub seed: u64,
+    pub temperature: f32,
+    pub max_output_tokens: Option<u64>,
+    pub seconds_max: u64,
+    /// Tools are offered where the question does.
+    pub tools: bool,
+}
+
+impl Plan {
+    /// A greedy plan for a suite; the other fields are set by name.
+    pub fn new(suite: &Suite, model: &str, model_hash: &str) -> Plan {
+        Plan {
+            suite: suite.name.clone(),
+            suite_hash: suite.hash(),
+            questions: suite.problems.len(),
+            model: model.to_owned(),
+            model_hash: model_hash.to_owned(),
+            instructions: None,
+            effort: None,
+            pro: false,
+            repeats: 1,
+            seed: 0,
+            temperature: 0.0,
+            max_output_tokens: None,
+            seconds_max: 120,
+            tools: true,
+        }
+    }
+
+    /// `ozone-mini high pro`, for people and for the names of folders.
+    pub fn label(&self) -> String {
+        let effort = self.effort_name().map(|e| format!(" {e}")).unwrap_or_default();
+        let (pro, tools) =
+            (if self.pro { " pro" } else { "" }, if self.tools { "" } else { " no tools" });
+        format!("{}{effort}{pro}{tools}", self.model)
+    }
+
+    pub fn effort_name(&self) -> Option<String> {
+        let name = serde_json::to_value(self.effort?).ok()?;
+        name.as_str().map(str::to_owned)
+    }
+
+    /// The name of an answer in the cache: equal for equal questions to the same program, whatever
+    /// the suite.
+    pub(crate) fn key(&self, program: &str, problem: &Problem, epoch: u32) -> String {
+        let Plan { model, model_hash, instructions, effort, pro, temperature, .. } = self;
+        let seed = self.seed.wrapping_add(u64::from(epoch));
+        let sampling = (temperature, seed, epoch, self.max_output_tokens, self.seconds_max);
+        let asked = (&problem.text, problem.offer, self.tools);
+        hash(&((program, model, model_hash, instructions, effort, pro), sampling, asked))
+    }
+
+    /// What of it is not as in the plan of an earlier session, in words.
+    pub(crate) fn differs(&self, earlier: &Plan) -> Option<String> {
+        let (mine, theirs) = (fields(self), fields(earlier));
+        let other = mine.iter().filter(|(name, value)| {
+            // More repeats are only more cells.
+            name.as_str() != "repeats" && theirs.get(*name) != Some(*value)
+        });
+        let words: Vec<String> = other
+            .map(|(name, value)| {
+                let before = theirs.get(name).map_or("nothing".into(), |v| v.to_string());
+                format!("{name} was {before} and is {value}")
+            })
+            .collect();
+        (!words.is_empty()).then(|| words.join("; "))
+    }
+}
+
+fn fields(plan: &Plan) -> serde_json::Map<String, serde_json::Value> {
+    match serde_json::to_value(plan) {
+        Ok(serde_json::Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    }
+}
+
+/// What ran a part of the cells.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    /// Seconds since 1970.
+    pub at: i64,
+    /// SHA-256 of the program, engine included.
+    pub program: String,
+    /// Where the program lies in a checkout: its commit, with `-dirty` where files were changed.
+    pub commit: Option<String>,
+    /// Of the prices in force.
+    pub prices: String,
+}
+
+/// `manifest.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    pub plan: Plan,
+    pub sessions: Vec<Session>,
+}
+
+/// Files larger than this are known by their length, their beginning and their end.
+const HASHED_WHOLE_MAX: u64 = 256 << 20;
+const HASHED_ENDS: u64 = 8 << 20;
+
+/// SHA-256 of a file, in hexadecimal.
+pub fn hash_file(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let mut hasher = Sha256::new();
+    if length <= HASHED_WHOLE_MAX {
+        io::copy(&mut file, &mut hasher)?;
+    } else {
+        hasher.update(length.to_le_bytes());
+        io::copy(&mut (&mut file).take(HASHED_ENDS), &mut hasher)?;
+        file.seek(SeekFrom::End(-(HASHED_ENDS as i64)))?;
+        io::copy(&mut file, &mut hasher)?;
+    }
+    Ok(hex(&hasher.finalize()))
+}
