@@ -107,6 +107,12 @@ impl ScriptedBackend {
         self
     }
 
+    /// It may be shown pictures.
+    pub fn that_sees(mut self) -> Self {
+        self.info.reads_images = true;
+        self
+    }
+
     /// Every request so far.
     pub fn requests(&self) -> Vec<SampleRequest> {
         self.requests.lock().unwrap_or_else(|e| e.into_inner()).clone()

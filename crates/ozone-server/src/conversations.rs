@@ -56,10 +56,12 @@ impl App {
             let message = format!("Invalid 'items': at most {ADDED_MAX} are added at once.");
             return Err(ApiError::coded("items", "invalid_value", message));
         }
+        let mut fetches = self.fetches(true);
         let (mut changes, mut views) = (vec![], vec![]);
         for (index, given) in items.iter().enumerate() {
             // Sealed reasoning belongs to a model: it is opened when a response uses it.
-            let item = self.input_item(tenant, "", given, &format!("items[{index}]")).await?;
+            let place = format!("items[{index}]");
+            let item = self.input_item(tenant, "", given, &place, &mut fetches).await?;
             let view = serde_json::to_value(shown(&item)).map_err(ApiError::internal)?;
             let kept = serde_json::to_value(&item).map_err(ApiError::internal)?;
             let id = item.id().unwrap_or_default().to_owned();

@@ -13,6 +13,7 @@ mod chat;
 mod conversations;
 mod counting;
 mod error;
+mod fetch;
 mod fields;
 mod file_search;
 mod files;
@@ -46,6 +47,7 @@ use ozone_types::Effort;
 
 pub use accounts::Accounts;
 pub use auth::{BadKeys, KeyEntry, Keys, LOCAL_TENANT, Secret};
+pub use fetch::FetchLimits;
 pub use mcp::{McpUse, tools as mcp_tools};
 pub use seal::SealingKey;
 pub use serve::ServeError;
@@ -112,7 +114,7 @@ pub struct Workplace {
 pub struct Mcp {
     /// Those that a request may name by their label alone.
     pub servers: Vec<McpServer>,
-    /// By which a request's own servers are reached.
+    /// By which the URLs of a request are reached: its own servers, its pictures, its files.
     pub egress: Egress,
 }
 
@@ -128,6 +130,8 @@ pub struct ServerLimits {
     pub header_bytes_max: usize,
     /// One file of `/files`.
     pub file_bytes_max: usize,
+    /// URLs of pictures and files in a request.
+    pub fetch: FetchLimits,
     pub connections_max: usize,
     /// Responses that wait for a place, per model.
     pub waiting_max: usize,
@@ -148,6 +152,7 @@ impl Default for ServerLimits {
             body_bytes_max: 32 << 20,
             header_bytes_max: 64 << 10,
             file_bytes_max: 64 << 20,
+            fetch: FetchLimits::default(),
             connections_max: 4096,
             waiting_max: 512,
             flex_waiting_max: 32,

@@ -16,6 +16,7 @@ use crate::app::{App, mint};
 use crate::auth::Tenant;
 use crate::counting::summary_item;
 use crate::error::ApiError;
+use crate::fetch::Fetches;
 use crate::fields::Fields;
 use crate::files;
 use crate::mcp::McpUse;
@@ -96,15 +97,16 @@ impl App {
             Some(items) => items,
             None => self.earlier_of(&serve).await?,
         };
+        let reads_images = entry.backend.info().reads_images;
+        let mut fetches = self.fetches(reads_images);
         let mut input = vec![];
         for (index, item) in create.input.iter().enumerate() {
             let place = format!("input[{index}]");
-            input.push(self.input_item(tenant, &entry.id, item, &place).await?);
+            input.push(self.input_item(tenant, &entry.id, item, &place, &mut fetches).await?);
         }
         let mut tools = create.tools;
         let servers = self.mcp_servers(&mut tools)?;
         let mcp = McpUse::of(servers, &[&earlier, &input]);
-        let reads_images = entry.backend.info().reads_images;
         let mut request = Request::new(&entry.id, input, reads_images)?;
         request.earlier = earlier;
         request.instructions = create.instructions.or_else(|| entry.instructions.clone());
@@ -246,6 +248,7 @@ impl App {
         model: &str,
         given: &Value,
         place: &str,
+        fetches: &mut Fetches,
     ) -> Result<Item, ApiError> {
         let mut value = given.clone();
         let fields = Fields::of(given, place)?;
@@ -262,10 +265,12 @@ impl App {
                     return Err(ApiError::missing(&format!("{place}.content")));
                 }
                 value["type"] = json!("message");
-                self.read_parts(tenant, &mut value["content"], &format!("{place}.content")).await?;
+                let place = format!("{place}.content");
+                self.read_parts(tenant, &mut value["content"], &place, fetches).await?;
             }
             Some("function_call_output" | "custom_tool_call_output") => {
-                self.read_parts(tenant, &mut value["output"], &format!("{place}.output")).await?;
+                let place = format!("{place}.output");
+                self.read_parts(tenant, &mut value["output"], &place, fetches).await?;
             }
             Some("reasoning") => {
                 if let Some(kept) = self.reasoning(tenant, model, &fields, place).await? {
@@ -361,19 +366,32 @@ impl App {
         Ok((!text.is_empty()).then_some(text))
     }
 
-    /// Puts the content of stored and sent files where the parts only name them.
+    /// What the URLs of one request may use up.
+    pub fn fetches(&self, pictures: bool) -> Fetches {
+        Fetches::new(&self.mcp.egress, &self.limits, pictures)
+    }
+
+    /// Puts the content of stored, sent and fetched files where the parts only name them.
     async fn read_parts(
         &self,
         tenant: &Tenant,
         content: &mut Value,
         place: &str,
+        fetches: &mut Fetches,
     ) -> Result<(), ApiError> {
         let Some(parts) = content.as_array_mut() else { return Ok(()) };
         for (index, part) in parts.iter_mut().enumerate() {
             let place = format!("{place}[{index}]");
             let fields = Fields::of(part, &place)?;
             match fields.string("type")? {
-                Some("input_image") if fields.get("image_url").is_none() => {
+                Some("input_image") => {
+                    if let Some(url) = fields.string("image_url")? {
+                        let param = fields.param("image_url");
+                        if let Some(data) = fetches.image(url, &param).await? {
+                            part["image_url"] = json!(data);
+                        }
+                        continue;
+                    }
                     let id = fields.required("file_id")?.to_owned();
                     let file = self.file_bytes(tenant, &id, &format!("{place}.file_id")).await?;
                     let mime = files::image_type(&file.bytes).ok_or_else(|| {
@@ -384,7 +402,7 @@ impl App {
                     part["image_url"] = json!(format!("data:{mime};base64,{data}"));
                 }
                 Some("input_file") => {
-                    let (name, bytes) = self.sent_file(tenant, &fields, &place).await?;
+                    let (name, bytes) = self.sent_file(tenant, &fields, fetches).await?;
                     let text = String::from_utf8(bytes).map_err(|_| {
                         let message = format!(
                             "The file '{name}' is no text (UTF-8), and this model reads only text \
@@ -405,27 +423,23 @@ impl App {
         &self,
         tenant: &Tenant,
         fields: &Fields<'_>,
-        place: &str,
+        fetches: &mut Fetches,
     ) -> Result<(String, Vec<u8>), ApiError> {
-        if fields.get("file_url").is_some() {
-            let param = format!("{place}.file_url");
-            let message = format!(
-                "Unsupported parameter: '{param}': files are not fetched from addresses; send \
-                 'file_data' or upload the file."
-            );
-            return Err(ApiError::unsupported(&param, message));
+        let given_name = fields.string("filename")?.map(str::to_owned);
+        if let Some(url) = fields.string("file_url")? {
+            let (name, bytes) = fetches.file(url, &fields.param("file_url")).await?;
+            return Ok((given_name.unwrap_or(name), bytes));
         }
         if let Some(data) = fields.string("file_data")? {
             let encoded = data.rsplit_once("base64,").map_or(data, |(_, encoded)| encoded);
             let bytes = STANDARD.decode(encoded.trim()).map_err(|e| {
-                let param = format!("{place}.file_data");
+                let param = fields.param("file_data");
                 ApiError::coded(&param, "invalid_base64", format!("Invalid '{param}': {e}."))
             })?;
-            let name = fields.string("filename")?.unwrap_or("file").to_owned();
-            return Ok((name, bytes));
+            return Ok((given_name.unwrap_or_else(|| "file".to_owned()), bytes));
         }
         let id = fields.required("file_id")?;
-        let file = self.file_bytes(tenant, id, &format!("{place}.file_id")).await?;
+        let file = self.file_bytes(tenant, id, &fields.param("file_id")).await?;
         Ok((file.name, file.bytes))
     }
 

@@ -4,6 +4,7 @@ mod chat;
 mod conversations;
 mod costs;
 mod counting;
+mod fetch;
 mod files;
 mod limits;
 mod mcp;

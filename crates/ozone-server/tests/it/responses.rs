@@ -438,8 +438,8 @@ async fn each_mistake_names_its_parameter() {
         ),
         (json!({"input": "?", "conversation": "conv_1"}), "404 - -"),
         (
-            json!({"input": [{"role": "user", "content": [{"type": "input_file", "file_url": "http://x/"}]}]}),
-            "400 input[0].content[0].file_url unsupported_parameter",
+            json!({"input": [{"role": "user", "content": [{"type": "input_file", "file_url": "file:///etc/passwd"}]}]}),
+            "400 input[0].content[0].file_url invalid_file_url",
         ),
         (
             json!({"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "file-1"}]}]}),
