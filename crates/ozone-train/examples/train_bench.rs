@@ -72,7 +72,7 @@ impl Contender {
         let vocab = config.vocab_size;
         let ids: Vec<u32> = (0..ROWS * WIDTH).map(|i| (i * i * 31 % vocab) as u32).collect();
         let targets = (0u32..).zip(ids.iter().map(|id| (id + 1) % vocab as u32)).collect();
-        let batch = Batch { rows: ROWS, width: WIDTH, ids, targets };
+        let batch = Batch { rows: ROWS, width: WIDTH, ids, targets, ..Batch::default() };
         Ok(Self { weights, optimizer, batch, precision })
     }
 
@@ -81,8 +81,8 @@ impl Contender {
         let begun = Instant::now();
         for _ in 0..STEPS {
             let scale = 1.0 / batch.targets.len() as f32;
-            let (_, gradients) = weights.loss_and_gradients(batch, scale, Pass::Fused(*precision));
-            optimizer.step(weights, &gradients, 0.1, 1, *precision);
+            let lesson = weights.learn(batch, scale, Pass::Fused(*precision));
+            optimizer.step(weights, &lesson.gradients, 0.1, 1, *precision);
         }
         (STEPS * ROWS * WIDTH) as f64 / begun.elapsed().as_secs_f64()
     }

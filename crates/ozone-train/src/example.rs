@@ -1,5 +1,6 @@
 //! One conversation as text, and as tokens with the mask of what is learned.
 
+use crate::kernels::Credit;
 use crate::tokenizer::Tokenizer;
 
 /// A piece of a conversation. `trained` text is what the model itself would write.
@@ -28,10 +29,12 @@ impl<F: Fn(u64) -> Example + Send + Sync> ExampleSource for F {
 }
 
 /// `trained[i]` says whether predicting `ids[i]` from what stands before it counts as loss.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TokenizedExample {
     pub ids: Vec<u32>,
     pub trained: Vec<bool>,
+    /// What each of `ids` has earned, where they were sampled; else empty.
+    pub credits: Vec<Credit>,
 }
 
 impl Example {
@@ -56,6 +59,6 @@ impl Example {
             trained.push(border.is_some_and(|(_, trained)| trained));
             start += tokenizer.token_bytes(id).len();
         }
-        TokenizedExample { ids, trained }
+        TokenizedExample { ids, trained, credits: Vec::new() }
     }
 }

@@ -12,7 +12,7 @@ use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Tensor, TensorData};
 use std::sync::Arc;
 
-use crate::kernels::{self, AttentionShape, Precision, Turns};
+use crate::kernels::{self, AttentionShape, Credit, Precision, Turns};
 
 type Tracked = FloatTensor<Autodiff<Flex>>;
 
@@ -172,26 +172,30 @@ pub fn linear(x: Tensor<2>, weight: Tensor<2>, precision: Precision) -> Tensor<2
     )
 }
 
-/// Summed cross-entropy `(1)` of `wanted` under the logits of `hidden (N, D)` and `embed (V, D)`.
+/// Summed cross-entropy `(1)` of `wanted` under the logits of `hidden (N, D)` and `embed (V, D)`,
+/// each counting as its credit says, and the logprob of each.
 pub fn head_loss(
     hidden: Tensor<2>,
     embed: Tensor<2>,
     wanted: &[u32],
+    credits: &[Credit],
     precision: Precision,
-) -> Tensor<1> {
+) -> (Tensor<1>, Vec<f32>) {
     let (hidden_shape, embed_shape) = (hidden.dims(), embed.dims());
     let (hidden, embed) = (tracked(hidden), tracked(embed));
-    let (loss, grad_hidden, grad_embed) = kernels::head_loss(
+    let kernels::HeadLoss { loss, logprobs, grad_hidden, grad_embed } = kernels::head_loss(
         Host::of(&hidden).slice(),
         Host::of(&embed).slice(),
         wanted,
+        credits,
         hidden_shape[1],
         precision,
     );
     let state = (Arc::new((grad_hidden, grad_embed)), hidden_shape, embed_shape);
     let loss = tensor(vec![loss as f32], [1]);
-    register([&hidden, &embed], loss, state, |(grads, hidden_shape, embed_shape), grad| {
+    let loss = register([&hidden, &embed], loss, state, |(grads, hidden, embed), grad| {
         let scaled = |data: &[f32]| data.iter().map(|value| value * grad[0]).collect();
-        [tensor(scaled(&grads.0), hidden_shape), tensor(scaled(&grads.1), embed_shape)]
-    })
+        [tensor(scaled(&grads.0), hidden), tensor(scaled(&grads.1), embed)]
+    });
+    (loss, logprobs)
 }

@@ -547,6 +547,33 @@ pub fn attention_backward(
     (grad_q, grad_k, grad_v)
 }
 
+/// What a sampled token has earned: supervised targets need none.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Credit {
+    pub advantage: f32,
+    /// Under the sampler's own arithmetic.
+    pub logprob: f32,
+}
+
+/// The most that a token counts for being likelier here than where it was sampled: truncated
+/// importance sampling (Yao et al., 2025), against the small differences of two engines.
+const RATIO_MAX: f32 = 2.0;
+
+impl Credit {
+    /// What the token's cross-entropy counts, given its logprob here. Not differentiated.
+    pub fn weight(self, logprob: f32) -> f32 {
+        self.advantage * (logprob - self.logprob).exp().min(RATIO_MAX)
+    }
+}
+
+pub struct HeadLoss {
+    pub loss: f64,
+    /// Of each wanted token.
+    pub logprobs: Vec<f32>,
+    pub grad_hidden: Vec<f32>,
+    pub grad_embed: Vec<f32>,
+}
+
 /// Summed cross-entropy of `wanted (N)` under logits `hidden (N, D) * embed (V, D)^T`, and its
 /// gradients by `hidden` and `embed`.
 ///
@@ -555,13 +582,15 @@ pub fn head_loss(
     hidden: &[f32],
     embed: &[f32],
     wanted: &[u32],
+    credits: &[Credit],
     d: usize,
     precision: Precision,
-) -> (f64, Vec<f32>, Vec<f32>) {
+) -> HeadLoss {
     let v = embed.len() / d;
     let (mut grad_hidden, mut grad_embed) = (vec![0.0; hidden.len()], vec![0.0; embed.len()]);
     let mut logits = vec![0.0; LOGIT_ROWS.min(wanted.len()) * v];
     let mut loss = 0.0f64;
+    let mut logprobs = Vec::with_capacity(wanted.len());
     let embed = View::new(embed, 0, v, d, d);
     for (part, wanted) in wanted.chunks(LOGIT_ROWS).enumerate() {
         let start = part * LOGIT_ROWS * d;
@@ -574,8 +603,18 @@ pub fn head_loss(
                 for (row, &wanted) in logits.chunks_exact_mut(v).zip(wanted) {
                     let logit = row[wanted as usize];
                     let (largest, total) = softmax(row);
-                    loss += f64::from(largest - logit) + f64::from(total).ln();
+                    let nats = f64::from(largest - logit) + f64::from(total).ln();
                     row[wanted as usize] -= 1.0;
+                    let logprob = -nats as f32;
+                    match credits.get(logprobs.len()) {
+                        None => loss += nats,
+                        Some(credit) => {
+                            let weight = credit.weight(logprob);
+                            loss += f64::from(weight) * nats;
+                            row.iter_mut().for_each(|error| *error *= weight);
+                        }
+                    }
+                    logprobs.push(logprob);
                 }
             },
         );
@@ -585,7 +624,7 @@ pub fn head_loss(
         let target = Target { data: &mut grad_embed, start: 0, row_stride: d };
         product(precision, target, Write::Add, errors.transposed(), hidden, 1.0);
     }
-    (loss, grad_hidden, grad_embed)
+    HeadLoss { loss, logprobs, grad_hidden, grad_embed }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The trainer: tokenizer, model, supervised fine-tuning, export.
+//! The trainer: tokenizer, model, supervised fine-tuning, reinforcement learning, export.
 //!
 //! It turns a stream of examples (any [`ExampleSource`]) into a small Qwen3-shaped model that
 //! llama.cpp and transformers run unchanged. It knows nothing of tasks, tools or HTTP: what the
@@ -6,6 +6,7 @@
 //! folder; it can be killed at any moment and goes on from its last checkpoint with the same
 //! batches in the same order.
 
+mod batch;
 #[cfg(target_arch = "x86_64")]
 mod bf16;
 pub mod checkpoint;
@@ -13,6 +14,7 @@ mod error;
 mod example;
 pub mod export;
 mod fused;
+pub mod grpo;
 mod kernels;
 pub mod memory;
 pub mod model;
@@ -22,4 +24,4 @@ pub mod tokenizer;
 
 pub use error::TrainError;
 pub use example::{Example, ExampleSource, Segment, TokenizedExample};
-pub use kernels::Precision;
+pub use kernels::{Credit, Precision};

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
 use crate::fused;
-use crate::kernels::{AttentionShape, Precision, Turns};
+use crate::kernels::{AttentionShape, Credit, Precision, Turns};
 
 /// The shape, in `config.json`'s words.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -235,35 +235,41 @@ impl Weights {
         }
         let device = Device::flex();
         let network = Network::new(self, &device, Pass::Forward);
-        let batch = Batch { rows: 1, width: ids.len(), ids: ids.to_vec(), targets: Vec::new() };
+        let batch = Batch { rows: 1, width: ids.len(), ids: ids.to_vec(), ..Batch::default() };
         let hidden = network.hidden(&batch, &device);
         let logits = to_vec(network.head(hidden));
         Ok(logits.chunks_exact(v).map(<[f32]>::to_vec).collect())
     }
 
-    /// Sum of the losses of `batch` in nats, and its gradients in the parameters' order.
-    ///
-    /// Gradients are of the sum times `scale`, so that the parts of a step can simply be added.
-    pub fn loss_and_gradients(
-        &self,
-        batch: &Batch,
-        scale: f32,
-        pass: Pass,
-    ) -> (f64, Vec<Vec<f32>>) {
+    /// What `batch` teaches. Gradients are of the summed loss times `scale`, so that the parts of a
+    /// step can simply be added.
+    pub fn learn(&self, batch: &Batch, scale: f32, pass: Pass) -> Lesson {
         let device = Device::flex().autodiff();
         let network = Network::new(self, &device, pass);
-        let loss = network.loss(batch, &device);
+        let (loss, logprobs) = network.loss(batch, &device);
         let total = f64::from(to_vec(loss.clone().inner())[0]);
         let mut gradients = (loss * scale).backward();
-        (total, network.take_gradients(self, &mut gradients))
+        let gradients = network.take_gradients(self, &mut gradients);
+        Lesson { loss: total, logprobs, gradients }
     }
 
     /// Sum of the losses of `batch` in nats.
     pub fn loss(&self, batch: &Batch) -> f64 {
         let device = Device::flex();
         let network = Network::new(self, &device, Pass::Forward);
-        f64::from(to_vec(network.loss(batch, &device))[0])
+        f64::from(to_vec(network.loss(batch, &device).0)[0])
     }
+}
+
+/// What one pass over a batch found out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lesson {
+    /// Summed over the targets, in nats.
+    pub loss: f64,
+    /// Of each target.
+    pub logprobs: Vec<f32>,
+    /// In the parameters' order.
+    pub gradients: Vec<Vec<f32>>,
 }
 
 /// A standard normal variate by Box and Muller: all that initialisation needs.
@@ -277,7 +283,7 @@ impl Distribution<f32> for Normal {
 }
 
 /// Some rows of equal width, padded at the end with any id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     pub rows: usize,
     pub width: usize,
@@ -285,6 +291,8 @@ pub struct Batch {
     pub ids: Vec<u32>,
     /// Where there is loss: the flat position whose output is judged, and the token it should be.
     pub targets: Vec<(u32, u32)>,
+    /// What each target has earned; empty where each simply counts one.
+    pub credits: Vec<Credit>,
 }
 
 /// How a pass is computed.
@@ -455,19 +463,27 @@ impl<'a> Network<'a> {
         }
     }
 
-    /// Summed cross-entropy `(1)` of the batch's targets.
-    fn loss(&self, batch: &Batch, device: &Device) -> Tensor<1> {
+    /// Summed cross-entropy `(1)` of the batch's targets by their credits, and each one's logprob.
+    fn loss(&self, batch: &Batch, device: &Device) -> (Tensor<1>, Vec<f32>) {
         let at = indices(batch.targets.iter().map(|&(position, _)| position), device);
         let hidden = self.hidden(batch, device).select(0, at);
         let wanted = batch.targets.iter().map(|&(_, token)| token);
         if let Pass::Fused(precision) = self.pass {
             let wanted: Vec<u32> = wanted.collect();
-            return fused::head_loss(hidden, self.embed_tokens.clone(), &wanted, precision);
+            let embed = self.embed_tokens.clone();
+            return fused::head_loss(hidden, embed, &wanted, &batch.credits, precision);
         }
         let wanted = indices(wanted, device);
         let logits = self.head(hidden);
-        let logprobs = activation::log_softmax(logits, 1);
-        logprobs.gather(1, wanted.unsqueeze_dim(1)).sum().neg()
+        let chosen = activation::log_softmax(logits, 1).gather(1, wanted.unsqueeze_dim(1));
+        let logprobs = to_vec(chosen.clone().detach());
+        let weights = batch.credits.iter().zip(&logprobs).map(|(credit, &l)| credit.weight(l));
+        let weights: Vec<f32> = weights.collect();
+        let counted = match weights.len() {
+            0 => chosen,
+            n => chosen * Tensor::from_data(TensorData::new(weights, [n, 1]), device),
+        };
+        (counted.sum().neg(), logprobs)
     }
 
     fn positions(&self, t: usize, device: &Device) -> Positions {

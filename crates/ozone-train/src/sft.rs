@@ -16,13 +16,14 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
+use crate::batch::{self, each, plan};
 use crate::checkpoint::{self, Checkpoint, Progress};
 use crate::example::{ExampleSource, TokenizedExample};
 use crate::export::{self, GgufType, ModelCard};
 use crate::kernels::Precision;
-use crate::model::{Batch, ModelConfig, Pass, Weights};
+use crate::model::{Batch, Lesson, ModelConfig, Weights};
 use crate::optimizer::{Optimizer, OptimizerConfig};
-use crate::tokenizer::{END_OF_TEXT, Tokenizer};
+use crate::tokenizer::Tokenizer;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SftConfig {
@@ -101,6 +102,10 @@ impl SftConfig {
             ((total - tokens) / (total * self.decay_share)).clamp(0.0, 1.0)
         };
         rise.min(fall) as f32
+    }
+
+    fn row_tokens_max(&self) -> usize {
+        self.model.max_position_embeddings.min(self.batch_tokens)
     }
 
     fn batching(&self) -> String {
@@ -314,20 +319,10 @@ impl<'a> Run<'a> {
     }
 
     fn take_step(&mut self, step: &StepBatch) -> Result<f32, TrainError> {
-        let scale = 1.0 / step.targets as f32;
-        let weights = &self.state.weights;
         let (workers, precision) = (self.config.workers, self.config.precision);
-        let mut parts = each(&step.parts, |part| {
-            weights.loss_and_gradients(part, scale, Pass::Fused(precision))
-        })
-        .into_iter();
-        let (mut loss, mut gradients) = parts.next().expect("a step has at least one part");
-        for (other_loss, other) in parts {
-            loss += other_loss;
-            for (sum, other) in gradients.iter_mut().zip(other) {
-                sum.iter_mut().zip(other).for_each(|(sum, other)| *sum += other);
-            }
-        }
+        let scale = 1.0 / step.targets as f32;
+        let Lesson { loss, gradients, .. } =
+            batch::learn(&self.state.weights, &step.parts, scale, precision);
         let loss = loss / step.targets as f64;
         let Checkpoint { optimizer, weights, progress, .. } = &mut self.state;
         if !loss.is_finite() {
@@ -405,6 +400,10 @@ fn resume(config: &SftConfig, mut state: Checkpoint) -> Result<Checkpoint, Train
     if state.progress.seed != config.seed {
         return other("seed", state.progress.seed.to_string(), config.seed.to_string());
     }
+    if state.progress.batching == crate::grpo::BATCHING {
+        let (stored, asked) = ("reinforcement".to_owned(), "supervised".to_owned());
+        return other("kind of training", stored, asked);
+    }
     if state.progress.batching != config.batching() {
         state.progress.batching = config.batching();
         state.progress.window += u64::from(state.progress.batch > 0);
@@ -422,7 +421,7 @@ pub fn held_out_loss(
     config: &SftConfig,
 ) -> f64 {
     let examples = (0..config.held_out_examples).map(|i| source.example(i).tokenize(tokenizer));
-    let batches = plan(examples.collect(), config);
+    let batches = plan(examples.collect(), config.row_tokens_max(), config.batch_tokens);
     let (mut loss, mut targets) = (0.0, 0usize);
     for rows in &batches {
         let step = StepBatch::new(rows, config.workers, (0, 0));
@@ -430,19 +429,6 @@ pub fn held_out_loss(
         targets += step.targets;
     }
     loss / targets.max(1) as f64
-}
-
-/// `work` on each part, all parts but the first on threads of their own.
-fn each<R: Send>(parts: &[Batch], work: impl Fn(&Batch) -> R + Sync) -> Vec<R> {
-    let Some((first, others)) = parts.split_first() else { return Vec::new() };
-    std::thread::scope(|scope| {
-        let handles: Vec<_> = others.iter().map(|part| scope.spawn(|| work(part))).collect();
-        let mut results = vec![work(first)];
-        for handle in handles {
-            results.push(handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        }
-        results
-    })
 }
 
 /// One optimizer step's rows, shared out to the workers.
@@ -458,50 +444,10 @@ struct StepBatch {
 
 impl StepBatch {
     fn new(rows: &[TokenizedExample], workers: usize, next: (u64, u64)) -> Self {
-        let shares = (0..workers.min(rows.len()))
-            .map(|worker| pad(rows.iter().skip(worker).step_by(workers)));
-        let parts: Vec<Batch> = shares.filter(|part| !part.targets.is_empty()).collect();
+        let parts = batch::shares(rows, workers);
         let targets = parts.iter().map(|part| part.targets.len()).sum();
         Self { parts, tokens: rows.iter().map(|row| row.ids.len()).sum(), targets, next }
     }
-}
-
-/// Rows side by side, padded at the end, with a target wherever the next token is trained.
-fn pad<'a>(rows: impl Iterator<Item = &'a TokenizedExample> + Clone) -> Batch {
-    // The last token of a row is only ever a target.
-    let width = rows.clone().map(|row| row.ids.len() - 1).max().unwrap_or(0);
-    let (mut ids, mut targets, mut count) = (Vec::new(), Vec::new(), 0);
-    for row in rows {
-        let start = ids.len();
-        ids.extend_from_slice(&row.ids[..row.ids.len() - 1]);
-        ids.resize(start + width, END_OF_TEXT);
-        let next = row.ids.iter().zip(&row.trained).skip(1);
-        let trained = next.enumerate().filter(|(_, (_, trained))| **trained);
-        targets.extend(trained.map(|(place, (&id, _))| ((start + place) as u32, id)));
-        count += 1;
-    }
-    Batch { rows: count, width, ids, targets }
-}
-
-/// Batches of about equal token counts, rows of about equal length. Examples that are too long, or
-/// have nothing to learn, are left out.
-fn plan(examples: Vec<TokenizedExample>, config: &SftConfig) -> Vec<Vec<TokenizedExample>> {
-    let widest = config.model.max_position_embeddings.min(config.batch_tokens);
-    let learns = |example: &TokenizedExample| {
-        example.ids.len() <= widest && example.trained.iter().skip(1).any(|&trained| trained)
-    };
-    let mut examples: Vec<_> = examples.into_iter().filter(learns).collect();
-    examples.sort_by_key(|example| example.ids.len());
-    let mut batches: Vec<Vec<TokenizedExample>> = Vec::new();
-    for example in examples {
-        match batches.last_mut() {
-            Some(rows) if (rows.len() + 1) * example.ids.len() <= config.batch_tokens => {
-                rows.push(example);
-            }
-            _ => batches.push(vec![example]),
-        }
-    }
-    batches
 }
 
 /// The endless sequence of steps, from any place in it.
@@ -533,7 +479,7 @@ impl<'a> Batches<'a> {
         let examples = (0..size)
             .map(|i| self.source.example(first.wrapping_add(i)).tokenize(self.tokenizer))
             .collect();
-        self.planned = plan(examples, self.config);
+        self.planned = plan(examples, self.config.row_tokens_max(), self.config.batch_tokens);
         let seed = self.config.seed.rotate_left(32) ^ self.window;
         self.planned.shuffle(&mut rand_chacha::ChaCha8Rng::seed_from_u64(seed));
     }

@@ -2,6 +2,7 @@
 
 mod export;
 mod learning;
+mod reinforcing;
 mod resuming;
 mod tokenizing;
 
