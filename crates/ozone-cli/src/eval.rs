@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -17,6 +17,7 @@ use ozone_tasks::{Answer, Generator, Offer, Split, grade};
 use ozone_tools::{PythonTool, Tool};
 use ozone_types::item::Known;
 use ozone_types::{Item, Response, ResponseId, ResponseStatus, Usage};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -129,7 +130,7 @@ pub struct Report {
 }
 
 /// Kinds whose trace depends on a tool that fails or on today's date: they cannot be played here.
-const STAGED: &str = "tool/outside";
+pub const STAGED: &str = "tool/outside";
 
 /// Questions of the generator that a working tool can answer.
 pub fn generated(split: Split, seed: u64, count: u64) -> Result<Vec<Asked>, Failure> {
@@ -151,7 +152,7 @@ pub fn generated(split: Split, seed: u64, count: u64) -> Result<Vec<Asked>, Fail
 pub fn run(args: &EvalArgs, common: &Common) -> Result<(), Failure> {
     let config = Config::load(common)?;
     let questions = match &args.file {
-        Some(path) => from_file(path)?,
+        Some(path) => read_jsonl(path)?,
         None => {
             let split = match args.split {
                 Wording::HeldOut => Split::HeldOut,
@@ -197,7 +198,8 @@ pub fn run(args: &EvalArgs, common: &Common) -> Result<(), Failure> {
     Ok(())
 }
 
-fn from_file(path: &PathBuf) -> Result<Vec<Asked>, Failure> {
+/// One value a line.
+pub fn read_jsonl<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| Failure::usage(format!("cannot read {}: {e}", path.display())))?;
     text.lines()

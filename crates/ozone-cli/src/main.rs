@@ -3,11 +3,13 @@
 mod ask;
 mod config;
 mod cost;
+mod curves;
 mod doctor;
 mod eval;
 mod failure;
 mod mcp;
 mod paint;
+mod reinforce;
 mod serve;
 mod setup;
 mod train;

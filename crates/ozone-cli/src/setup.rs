@@ -9,7 +9,7 @@ use ozone_cost::{Facts, ModelPrice, PriceBook, Tokens};
 use ozone_model::engine::EngineOptions;
 use ozone_model::upstream::UpstreamBackend;
 use ozone_model::{LocalBackend, ModelBackend, Script, ScriptedBackend};
-use ozone_python::{EnvError, KernelPool, PoolConfig, PythonEnv, Refill};
+use ozone_python::{EnvError, KernelPool, PoolConfig, PythonEnv, Refill, Reuse};
 use ozone_store::SqliteStore;
 use ozone_tools::Source;
 use ozone_types::Effort;
@@ -189,13 +189,26 @@ pub struct Python {
 }
 
 impl Python {
-    /// Starts the first kernel in the background.
+    /// Starts the first kernels in the background.
     pub fn start(data_dir: &Path, kernels: usize, refill: Refill) -> Python {
+        Python::with(data_dir, |env| PoolConfig { size: kernels, refill, ..PoolConfig::new(env) })
+    }
+
+    /// Kernels that serve one conversation after the other: for a training, whose conversations are
+    /// all one person's.
+    pub fn reused(data_dir: &Path, kernels: usize) -> Python {
+        const TIMES: u32 = 200;
+        let (refill, reuse) = (Refill::Never, Reuse::Times(TIMES));
+        let config = |env| PoolConfig { size: kernels, refill, reuse, ..PoolConfig::new(env) };
+        Python::with(data_dir, config)
+    }
+
+    fn with(data_dir: &Path, config: impl FnOnce(PythonEnv) -> PoolConfig) -> Python {
         let env = match PythonEnv::find(Some(data_dir)) {
             Ok(env) => env,
             Err(e) => return Python::none(&e),
         };
-        match KernelPool::new(PoolConfig { size: kernels, refill, ..PoolConfig::new(env) }) {
+        match KernelPool::new(config(env)) {
             Ok(pool) => Python { pool: Some(Arc::new(pool)), cause: None, subset: false },
             Err(e) => {
                 Python { pool: None, cause: Some(Failure::from(e).to_string()), subset: false }

@@ -10,16 +10,18 @@ use ozone_cost::ModelPrice;
 use ozone_model::LocalBackend;
 use ozone_model::engine::EngineOptions;
 use ozone_python::Refill;
-use ozone_tasks::{Generator, Split, render};
+use ozone_tasks::{Difficulty, Generator, Practice, Question, Split, render};
 use ozone_train::checkpoint::{self, Checkpoint};
 use ozone_train::export::{self, GgufType, HfType, ModelCard};
 use ozone_train::model::ModelConfig;
+use ozone_train::optimizer::OptimizerConfig;
 use ozone_train::sft::{self, Record, SftConfig, Sources, TrainObserver};
 use ozone_train::{Example, Segment};
 
 use crate::config::{Common, Config};
-use crate::eval;
+use crate::eval::{self, read_jsonl};
 use crate::failure::Failure;
+use crate::reinforce::{self, ReinforceArgs};
 use crate::setup::Python;
 
 #[derive(Debug, clap::Args)]
@@ -29,16 +31,21 @@ Examples:
   ozone train runs/mini --tokens 40000000    the same, with more tokens
   ozone train runs/mini --export models/new  write GGUF and Hugging Face files from the last checkpoint
   ozone train runs/new --layers 8 --intermediate-size 1024 --grow-from runs/mini
-                                             start from the weights of another run, in a larger shape")]
+                                             start from the weights of another run, in a larger shape
+  ozone train runs/mini --measure-wordings difficult.jsonl
+  ozone train runs/new --grow-from runs/mini --practise difficult.jsonl --learning-rate 0.003
+                                             find the wordings that a model misreads, then practise them
+  ozone train runs/rl --reinforce-from runs/mini --steps 200
+                                             learn from rewards (GRPO) through the real loop")]
 pub struct TrainArgs {
     /// The run's folder: checkpoints and log.jsonl. A run that exists goes on.
-    run: PathBuf,
+    pub run: PathBuf,
     /// How many tokens to train on, those of earlier legs included.
     #[arg(long, default_value_t = 20_000_000)]
     tokens: u64,
     /// Seed of the questions, the weights and the order.
     #[arg(long, default_value_t = 1)]
-    seed: u64,
+    pub seed: u64,
     /// Layers of the model [default of a new run: 5].
     #[arg(long, value_name = "N")]
     layers: Option<usize>,
@@ -55,6 +62,16 @@ pub struct TrainArgs {
     /// wider feed-forward part.
     #[arg(long, value_name = "RUN")]
     grow_from: Option<PathBuf>,
+    /// Peak learning rate of the hidden matrices; that of embeddings and norms follows in proportion.
+    #[arg(long, value_name = "RATE")]
+    learning_rate: Option<f32>,
+    /// Measures with the last checkpoint how difficult each wording is, writes that to this file,
+    /// and trains no further.
+    #[arg(long, value_name = "JSONL", conflicts_with = "export")]
+    measure_wordings: Option<PathBuf>,
+    /// Draws half of the questions from the wordings that were found difficult.
+    #[arg(long, value_name = "JSONL")]
+    practise: Option<PathBuf>,
     /// Writes the last checkpoint to this folder as GGUF (F16, Q8_0) and Hugging Face files, and
     /// trains no further.
     #[arg(long, value_name = "FOLDER")]
@@ -64,7 +81,9 @@ pub struct TrainArgs {
     name: String,
     /// Prints one JSON object a line instead of the progress line.
     #[arg(long)]
-    json: bool,
+    pub json: bool,
+    #[command(flatten)]
+    reinforce: ReinforceArgs,
 }
 
 pub fn run(args: &TrainArgs, common: &Common) -> Result<(), Failure> {
@@ -76,7 +95,24 @@ pub fn run(args: &TrainArgs, common: &Common) -> Result<(), Failure> {
     if let Some(folder) = &args.export {
         return export(&args.run, folder, &card);
     }
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    if let Some(from) = &args.reinforce.reinforce_from {
+        let start = last_checkpoint(from)?;
+        let python = {
+            let _inside = runtime.enter();
+            Python::reused(&Config::load(common)?.data_dir, reinforce::CONCURRENCY)
+        };
+        return reinforce::run(&args.reinforce, args, &start, &card, python, &runtime);
+    }
     let train = Generator::new(Split::Train, args.seed)?;
+    if let Some(file) = &args.measure_wordings {
+        return measure(&args.run, &train, file);
+    }
+    let train = match &args.practise {
+        Some(file) => train.practising(Practice::new(read_jsonl(file)?, PRACTICE_SHARE))?,
+        None => train,
+    };
     let held_out = Generator::new(Split::HeldOut, args.seed)?;
     let train = move |index: u64| example(&train, index);
     let held_out = move |index: u64| example(&held_out, index);
@@ -85,20 +121,12 @@ pub fn run(args: &TrainArgs, common: &Common) -> Result<(), Failure> {
         total_tokens: args.tokens,
         seed: args.seed,
         model: shape(args, start.as_ref())?,
+        optimizer: optimizer(args.learning_rate)?,
         ..SftConfig::default()
     };
-    let cancel = Arc::new(AtomicBool::new(false));
-    let flag = cancel.clone();
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::SeqCst) {
-            std::process::exit(130);
-        }
-        eprintln!("\nstopping at the next step, with a checkpoint (Ctrl-C again: at once)");
-    })?;
+    let cancel = cancelled_by_ctrl_c()?;
     let sources =
         Sources { train: &train, held_out: Some(&held_out), card: &card, start: start.as_ref() };
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let python = {
         let _inside = runtime.enter();
         Python::start(&Config::load(common)?.data_dir, 1, Refill::WhenTaken)
@@ -121,6 +149,19 @@ pub fn run(args: &TrainArgs, common: &Common) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Set by the first Ctrl-C; the second ends the process.
+pub fn cancelled_by_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
+    let cancel = Arc::new(AtomicBool::new(false));
+    let flag = cancel.clone();
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+        eprintln!("\nstopping at the next step, with a checkpoint (Ctrl-C again: at once)");
+    })?;
+    Ok(cancel)
+}
+
 /// The shape that the flags ask for, and for what they leave open that of the run itself, of the
 /// run it grows out of, or the default.
 fn shape(args: &TrainArgs, start: Option<&Checkpoint>) -> Result<ModelConfig, Failure> {
@@ -139,6 +180,51 @@ fn shape(args: &TrainArgs, start: Option<&Checkpoint>) -> Result<ModelConfig, Fa
     Ok(model.clone())
 }
 
+/// Of the questions of a training that practises.
+const PRACTICE_SHARE: f64 = 0.5;
+
+fn optimizer(learning_rate: Option<f32>) -> Result<OptimizerConfig, Failure> {
+    let usual = OptimizerConfig::default();
+    let Some(rate) = learning_rate else { return Ok(usual) };
+    if !(rate > 0.0 && rate < 1.0) {
+        return Err(Failure::usage("--learning-rate has to be above 0 and below 1"));
+    }
+    let adam_lr = usual.adam_lr * rate / usual.muon_lr;
+    Ok(OptimizerConfig { muon_lr: rate, adam_lr, ..usual })
+}
+
+/// How many wordings are measured between two signs of life.
+const MEASURED_AT_ONCE: usize = 512;
+/// Beyond what its kind's other wordings cost: the model would have said something else.
+const MISREAD_NATS: f64 = 1.5;
+
+fn measure(run: &Path, train: &Generator, file: &Path) -> Result<(), Failure> {
+    let Checkpoint { weights, tokenizer, progress, .. } = last_checkpoint(run)?;
+    let lines = train.lines();
+    let mut measured = vec![];
+    for (part, lines_now) in lines.chunks(MEASURED_AT_ONCE).enumerate() {
+        // Questions that the run has not been trained on yet.
+        let fresh = progress.window.wrapping_add(1) << 32;
+        let questions: Vec<Question> =
+            lines_now.iter().filter_map(|place| train.question_in(*place, fresh)).collect();
+        let examples: Vec<Example> = questions.iter().map(segments).collect();
+        let nats = sft::worst_tokens(&weights, &tokenizer, &examples, 2);
+        for ((question, (_, line)), nats) in questions.into_iter().zip(lines_now).zip(nats) {
+            measured.push(Difficulty { kind: question.kind, line: *line, nats });
+        }
+        eprint!("\r{} of {} wordings", part * MEASURED_AT_ONCE + lines_now.len(), lines.len());
+    }
+    let misread = Difficulty::excess(&measured).into_iter().filter(|e| *e > MISREAD_NATS).count();
+    eprintln!("\r{} wordings, {misread} of them misread", lines.len());
+    let mut text = String::new();
+    for line in &measured {
+        text.push_str(&serde_json::to_string(line)?);
+        text.push('\n');
+    }
+    std::fs::write(file, text)
+        .map_err(|e| Failure::new(format!("cannot write {}: {e}", file.display())))
+}
+
 fn last_checkpoint(run: &Path) -> Result<Checkpoint, Failure> {
     let found = checkpoint::latest(run)?.ok_or_else(|| {
         Failure::usage(format!("no checkpoint in {}; train first", run.display()))
@@ -147,7 +233,11 @@ fn last_checkpoint(run: &Path) -> Result<Checkpoint, Failure> {
 }
 
 fn example(generator: &Generator, index: u64) -> Example {
-    let segments = render::segments(&generator.question(index))
+    segments(&generator.question(index))
+}
+
+fn segments(question: &Question) -> Example {
+    let segments = render::segments(question)
         .into_iter()
         .map(|s| Segment { text: s.text, trained: s.trained })
         .collect();
@@ -226,29 +316,36 @@ impl TrainObserver for Observer {
         }
     }
 
-    /// Asks held-out questions through the loop and the tools that serve users.
     fn score(&mut self, gguf: &Path) -> Option<serde_json::Value> {
-        let asked = || -> Result<eval::Report, Failure> {
-            let backend = LocalBackend::load(
-                "training",
-                gguf,
-                EngineOptions { threads: Some(1), ..EngineOptions::default() },
-            )?;
-            let questions = eval::generated(Split::HeldOut, SCORE_SEED, SCORE_QUESTIONS)?;
-            let free = Prices::Own(ModelPrice::FREE);
-            let playing =
-                eval::play(Arc::new(backend), free, None, &self.python, questions, 4, false);
-            Ok(self.runtime.block_on(playing)?.0)
-        };
-        if self.python.cause.is_some() {
-            return None;
-        }
-        match asked() {
-            Ok(report) => serde_json::to_value(report).ok(),
-            Err(e) => {
-                eprintln!("\nno score: {e}");
-                None
-            }
+        score(gguf, &self.python, &self.runtime)
+    }
+}
+
+/// Asks held-out questions through the loop and the tools that serve users.
+pub fn score(
+    gguf: &Path,
+    python: &Python,
+    runtime: &tokio::runtime::Runtime,
+) -> Option<serde_json::Value> {
+    if python.cause.is_some() {
+        return None;
+    }
+    let asked = || -> Result<eval::Report, Failure> {
+        let backend = LocalBackend::load(
+            "training",
+            gguf,
+            EngineOptions { threads: Some(1), ..EngineOptions::default() },
+        )?;
+        let questions = eval::generated(Split::HeldOut, SCORE_SEED, SCORE_QUESTIONS)?;
+        let free = Prices::Own(ModelPrice::FREE);
+        let playing = eval::play(Arc::new(backend), free, None, python, questions, 4, false);
+        Ok(runtime.block_on(playing)?.0)
+    };
+    match asked() {
+        Ok(report) => serde_json::to_value(report).ok(),
+        Err(e) => {
+            eprintln!("\nno score: {e}");
+            None
         }
     }
 }

@@ -11,6 +11,8 @@ pub mod bench;
 pub mod engine;
 #[cfg(feature = "local")]
 mod local;
+#[cfg(feature = "local")]
+mod recorder;
 mod scripted;
 #[cfg(feature = "local")]
 pub mod synthetic;
@@ -23,6 +25,8 @@ pub use backend::{
 };
 #[cfg(feature = "local")]
 pub use local::LocalBackend;
+#[cfg(feature = "local")]
+pub use recorder::{Recorded, Recorder};
 pub use scripted::{Script, ScriptedBackend};
 #[cfg(feature = "upstream")]
 pub use upstream::UpstreamBackend;

@@ -317,6 +317,25 @@ def warm_up(step):
 
 
 kernel.ozone_warm_up = warm_up
+work_folder = os.getcwd()
+
+
+def forget():
+    """Takes away what a conversation left: variables, figures, files, the current folder."""
+    import shutil
+
+    shell.reset(new_session=False)
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+    os.chdir(work_folder)
+    for entry in os.scandir(work_folder):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry)
+        else:
+            os.unlink(entry)
+
+
+kernel.ozone_forget = forget
 
 os.write(started, b"ozone: ready\n")
 os.close(started)

@@ -5,7 +5,8 @@ use crate::pool::KernelPool;
 use crate::session::{Session, run_blocking};
 use crate::{ExecuteOptions, Execution, KernelEvent, PythonError, Status};
 
-/// One conversation's Python. Dropping it kills its processes.
+/// One conversation's Python. Dropping it kills its processes, or gives them back to a pool that uses
+/// kernels again.
 pub struct Kernel {
     pool: KernelPool,
     session: Option<Session>,
@@ -13,6 +14,14 @@ pub struct Kernel {
     files: Option<Files>,
     files_dir: PathBuf,
     restarts: u32,
+}
+
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take() {
+            self.pool.give_back(session);
+        }
+    }
 }
 
 const FRESH: &str =

@@ -32,6 +32,6 @@ pub use execution::{
 };
 pub use kernel::Kernel;
 pub use ozone_sandbox::{Capabilities, Limits, Mechanism, SandboxError, WORK_DIR};
-pub use pool::{KernelPool, PoolConfig, Refill, WarmUp};
+pub use pool::{KernelPool, PoolConfig, Refill, Reuse, WarmUp};
 pub use subset::Subset;
 pub use tokio_util::sync::CancellationToken;

@@ -18,6 +18,7 @@ pub struct PoolConfig {
     /// Kernels kept ready.
     pub size: usize,
     pub refill: Refill,
+    pub reuse: Reuse,
     pub warm_up: WarmUp,
     /// Where things that are slow to make are kept between runs: matplotlib's list of fonts.
     pub cache_dir: Option<PathBuf>,
@@ -31,6 +32,7 @@ impl PoolConfig {
             limits: Limits::default(),
             size: 1,
             refill: Refill::WhenTaken,
+            reuse: Reuse::Never,
             warm_up: WarmUp::Libraries,
             cache_dir: default_cache_dir(),
         }
@@ -49,6 +51,17 @@ pub enum Refill {
     WhenTaken,
     /// For one question: a second kernel would only take the processor.
     Never,
+}
+
+/// What becomes of a kernel when its conversation is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reuse {
+    /// Its processes are killed: the next conversation is somebody else's.
+    Never,
+    /// Its variables and files are taken away and another conversation gets it, up to so many
+    /// times. Only for conversations that may see traces of each other, as those of one training:
+    /// what code did to imported modules stays. Wants [`Refill::Never`].
+    Times(u32),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,6 +170,24 @@ impl KernelPool {
             }
         }
         self.inner.launch.start().await
+    }
+
+    /// Takes back the kernel of a conversation that is over, if kernels are used again.
+    pub(crate) fn give_back(&self, mut session: Session) {
+        let Reuse::Times(times) = self.inner.config.reuse else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if session.is_lost() || session.conversations() >= times {
+            return;
+        }
+        let mut slots = self.slots();
+        if slots.len() >= self.inner.config.size {
+            return;
+        }
+        let task = runtime.spawn(async move {
+            session.forget().await?;
+            Ok(session)
+        });
+        slots.push_back(Slot { task, taken: CancellationToken::new() });
     }
 
     fn slots(&self) -> std::sync::MutexGuard<'_, VecDeque<Slot>> {

@@ -65,6 +65,8 @@ pub(crate) struct Session {
     channels: Vec<JoinHandle<()>>,
     /// A cell whose caller went away before it ended.
     abandoned: Option<String>,
+    /// Conversations that it has served, this one left out.
+    conversations: u32,
 }
 
 impl Drop for Session {
@@ -277,6 +279,7 @@ impl Session {
             lost,
             channels,
             abandoned: None,
+            conversations: 0,
         };
         session.await_subscription().await?;
         Ok(session)
@@ -312,14 +315,38 @@ impl Session {
 
     /// Imports one library ahead of its use, or draws a first figure.
     pub(crate) async fn warm_up(&mut self, step: &str) -> Result<(), PythonError> {
-        let code = format!("get_ipython().kernel.ozone_warm_up({step:?})");
+        self.ask(format!("get_ipython().kernel.ozone_warm_up({step:?})")).await.map(drop)
+    }
+
+    pub(crate) fn conversations(&self) -> u32 {
+        self.conversations
+    }
+
+    /// Takes away what a conversation left. Fails where something holds on to it.
+    pub(crate) async fn forget(&mut self) -> Result<(), PythonError> {
+        const FORGET_TIME: Duration = Duration::from_secs(5);
+        let stuck = || PythonError::KernelStart("it could not be used again".to_owned());
+        if !self.settle(FORGET_TIME).await {
+            return Err(stuck());
+        }
+        let asked = self.ask("get_ipython().kernel.ozone_forget()".to_owned());
+        match timeout(FORGET_TIME, asked).await {
+            Ok(Ok(true)) => {}
+            _ => return Err(stuck()),
+        }
+        self.conversations += 1;
+        Ok(())
+    }
+
+    /// Runs a line of ours and waits for it. Says whether it went well.
+    async fn ask(&mut self, code: String) -> Result<bool, PythonError> {
         let id = self.send(ExecuteRequest { silent: true, ..cell(code) }).await?;
         while let Ok(message) = self.shell.read().await {
             if is_answer(&message, &id) {
-                break;
+                return Ok(matches!(reply_status(&message), Status::Ok));
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     async fn send(&mut self, request: ExecuteRequest) -> Result<String, PythonError> {

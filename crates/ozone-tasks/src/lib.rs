@@ -10,6 +10,7 @@
 
 pub mod families;
 pub mod grade;
+mod practice;
 pub mod python;
 pub mod render;
 pub mod rng;
@@ -19,6 +20,7 @@ pub mod wording;
 use serde::{Deserialize, Serialize};
 
 pub use grade::{Answer, Value, grade};
+pub use practice::{Difficulty, Practice};
 pub use rng::Rng;
 pub use wording::{Split, WordingError, Wordings};
 
@@ -107,6 +109,7 @@ pub struct Generator {
     wordings: Wordings,
     split: Split,
     seed: u64,
+    practice: Option<Practice>,
 }
 
 impl Generator {
@@ -117,16 +120,35 @@ impl Generator {
         let wordings = Wordings::load(split)?;
         wordings.check(&kinds)?;
         let weights_total = kinds.iter().map(|k| u64::from(k.weight)).sum();
-        Ok(Generator { kinds, weights_total, wordings, split, seed })
+        Ok(Generator { kinds, weights_total, wordings, split, seed, practice: None })
     }
 
     pub fn kinds(&self) -> &[Kind] {
         &self.kinds
     }
 
+    /// Draws a part of the questions from the wordings that a model finds difficult. Fails when
+    /// `practice` was measured on other wordings.
+    pub fn practising(mut self, mut practice: Practice) -> Result<Self, WordingError> {
+        practice.check(&self.kinds, &self.wordings)?;
+        self.practice = Some(practice);
+        Ok(self)
+    }
+
+    /// Every written line, as (index of its kind, line).
+    pub fn lines(&self) -> Vec<(usize, usize)> {
+        let lines = |(kind, k): (usize, &Kind)| {
+            (0..self.wordings.lines_of(k.name)).map(move |line| (kind, line))
+        };
+        self.kinds.iter().enumerate().flat_map(lines).collect()
+    }
+
     /// The question number `index` of this seed.
     pub fn question(&self, index: u64) -> Question {
         let mut rng = Rng::new(self.seed, self.split, index);
+        if let Some((kind, line)) = self.practice.as_ref().and_then(|p| p.pick(&mut rng)) {
+            return self.of_kind(&self.kinds[kind], Some(line), &mut rng);
+        }
         let mut at = rng.below(self.weights_total);
         let kind = self
             .kinds
@@ -137,18 +159,24 @@ impl Generator {
                 here
             })
             .expect("the weights add up to weights_total");
-        self.of_kind(kind, &mut rng)
+        self.of_kind(kind, None, &mut rng)
     }
 
     /// A question of one kind, for looking at it and for per-kind scores.
     pub fn question_of(&self, kind: &str, index: u64) -> Option<Question> {
         let kind = self.kinds.iter().find(|k| k.name == kind)?;
-        Some(self.of_kind(kind, &mut Rng::new(self.seed, self.split, index)))
+        Some(self.of_kind(kind, None, &mut Rng::new(self.seed, self.split, index)))
     }
 
-    fn of_kind(&self, kind: &Kind, rng: &mut Rng) -> Question {
+    /// A question in the words of one line of [`Generator::lines`].
+    pub fn question_in(&self, (kind, line): (usize, usize), index: u64) -> Option<Question> {
+        let kind = self.kinds.get(kind)?;
+        Some(self.of_kind(kind, Some(line), &mut Rng::new(self.seed, self.split, index)))
+    }
+
+    fn of_kind(&self, kind: &Kind, line: Option<usize>, rng: &mut Rng) -> Question {
         let draw = (kind.draw)(rng);
-        let text = self.wordings.write(kind, &draw, rng);
+        let text = self.wordings.write(kind, line, &draw, rng);
         Question {
             kind: kind.name.to_owned(),
             text,

@@ -29,6 +29,8 @@ pub enum WordingError {
     UnknownSlot { kind: String, slot: String },
     #[error("wordings for `{0}`, which is no kind")]
     UnknownKind(String),
+    #[error("`{kind}` has no wording {line}: measure the wordings again")]
+    UnknownLine { kind: String, line: usize },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -131,6 +133,11 @@ impl Wordings {
         self.of_kind.values().map(Vec::len).sum()
     }
 
+    /// The number of written lines of one kind.
+    pub fn lines_of(&self, kind: &str) -> usize {
+        self.of_kind.get(kind).map_or(0, Vec::len)
+    }
+
     /// Kinds of which a line stands in `other` as well.
     pub fn shared_with(&self, other: &Wordings) -> Vec<&str> {
         let shares = |(kind, lines): &(&String, &Vec<Vec<Part>>)| {
@@ -139,11 +146,13 @@ impl Wordings {
         self.of_kind.iter().filter(shares).map(|(kind, _)| kind.as_str()).collect()
     }
 
-    /// One sentence for `draw`, with the habits of people around it.
-    pub fn write(&self, kind: &Kind, draw: &Draw, rng: &mut Rng) -> String {
+    /// One sentence for `draw`, with the habits of people around it: any of its kind's, or the one
+    /// of `line`.
+    pub fn write(&self, kind: &Kind, line: Option<usize>, draw: &Draw, rng: &mut Rng) -> String {
         let wordings = self.of_kind.get(kind.name).expect("`check` saw that each kind has one");
         let mut spans = vec![];
-        let pick = rng.below(wordings.len() as u64) as usize;
+        let any = rng.below(wordings.len() as u64) as usize;
+        let pick = line.filter(|&line| line < wordings.len()).unwrap_or(any);
         expand(&wordings[pick], draw, rng, &mut spans);
         self.surround(kind, &mut spans, rng);
         people(&mut spans, rng);

@@ -51,7 +51,7 @@ pub(crate) fn shares(rows: &[TokenizedExample], workers: usize) -> Vec<Batch> {
 }
 
 /// Rows side by side, padded at the end, with a target wherever the next token is trained.
-fn pad<'a>(rows: impl Iterator<Item = &'a TokenizedExample> + Clone) -> Batch {
+pub(crate) fn pad<'a>(rows: impl Iterator<Item = &'a TokenizedExample> + Clone) -> Batch {
     // The last token of a row is only ever a target.
     let width = rows.clone().map(|row| row.ids.len() - 1).max().unwrap_or(0);
     let mut batch = Batch { width, ..Batch::default() };

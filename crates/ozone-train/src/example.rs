@@ -37,6 +37,13 @@ pub struct TokenizedExample {
     pub credits: Vec<Credit>,
 }
 
+impl TokenizedExample {
+    /// Whether any token counts as loss; the first is never predicted.
+    pub(crate) fn learns(&self) -> bool {
+        self.trained.iter().skip(1).any(|&trained| trained)
+    }
+}
+
 impl Example {
     /// Tokens of the whole text, as an inference engine would cut it.
     ///

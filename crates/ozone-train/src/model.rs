@@ -253,6 +253,12 @@ impl Weights {
         Lesson { loss: total, logprobs, gradients }
     }
 
+    /// Logprob of each target of `batch`.
+    pub fn logprobs(&self, batch: &Batch) -> Vec<f32> {
+        let device = Device::flex();
+        Network::new(self, &device, Pass::Forward).loss(batch, &device).1
+    }
+
     /// Sum of the losses of `batch` in nats.
     pub fn loss(&self, batch: &Batch) -> f64 {
         let device = Device::flex();

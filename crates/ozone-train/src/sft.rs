@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::TrainError;
 use crate::batch::{self, each, plan};
 use crate::checkpoint::{self, Checkpoint, Progress};
-use crate::example::{ExampleSource, TokenizedExample};
+use crate::example::{Example, ExampleSource, TokenizedExample};
 use crate::export::{self, GgufType, ModelCard};
 use crate::kernels::Precision;
 use crate::model::{Batch, Lesson, ModelConfig, Weights};
@@ -429,6 +429,39 @@ pub fn held_out_loss(
         targets += step.targets;
     }
     loss / targets.max(1) as f64
+}
+
+/// Minus the logprob of the least likely trained token of each example, in nats; 0 for an example
+/// that is too long or has none.
+pub fn worst_tokens(
+    weights: &Weights,
+    tokenizer: &Tokenizer,
+    examples: &[Example],
+    workers: usize,
+) -> Vec<f64> {
+    let width = weights.config.max_position_embeddings;
+    let mut rows: Vec<(usize, TokenizedExample)> =
+        examples.iter().map(|example| example.tokenize(tokenizer)).enumerate().collect();
+    rows.retain(|(_, row)| row.ids.len() <= width && row.learns());
+    rows.sort_by_key(|(_, row)| row.ids.len());
+    let mut worst = vec![0.0f64; examples.len()];
+    let per_pass = 32 * workers.max(1);
+    for rows in rows.chunks(per_pass) {
+        let shares: Vec<&[(usize, TokenizedExample)]> =
+            rows.chunks(rows.len().div_ceil(workers.max(1))).collect();
+        let parts: Vec<_> =
+            shares.iter().map(|share| batch::pad(share.iter().map(|(_, row)| row))).collect();
+        let logprobs = each(&parts, |part| weights.logprobs(part));
+        for (share, logprobs) in shares.iter().zip(logprobs) {
+            let mut logprobs = logprobs.into_iter();
+            for (index, row) in *share {
+                let targets = row.trained.iter().skip(1).filter(|&&trained| trained).count();
+                let least = logprobs.by_ref().take(targets).fold(0.0, f32::min);
+                worst[*index] = f64::from(-least);
+            }
+        }
+    }
+    worst
 }
 
 /// One optimizer step's rows, shared out to the workers.

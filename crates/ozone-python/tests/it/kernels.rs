@@ -1,9 +1,13 @@
 use std::time::Duration;
 
-use ozone_python::{CancellationToken, ExecuteOptions, Interrupt, KernelEvent, Status};
+use ozone_python::{
+    CancellationToken, ExecuteOptions, Interrupt, KernelEvent, KernelPool, PoolConfig, Reuse,
+    Status,
+};
 
 use crate::{
-    assert_goes_on, assert_goes_on_afresh, children_allowed, execute, kernel, options, pool, run,
+    assert_goes_on, assert_goes_on_afresh, children_allowed, config, execute, kernel, options,
+    pool, run,
 };
 
 #[tokio::test]
@@ -346,4 +350,23 @@ fn named(name: &str) -> usize {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let names = entries.filter_map(|entry| std::fs::read(entry.path().join("comm")).ok());
     names.filter(|found| found.trim_ascii_end() == name.as_bytes()).count()
+}
+
+#[tokio::test]
+async fn a_kernel_that_is_used_again_remembers_nothing() {
+    let reuse = Reuse::Times(2);
+    let pool = KernelPool::new(PoolConfig { reuse, size: 1, ..config() }).unwrap();
+    let mut processes = vec![];
+    for _ in 0..4 {
+        let mut kernel = pool.take(None).await.unwrap();
+        let seen = run(&mut kernel, "import os\nos.listdir(), 'x' in dir(), os.getcwd()").await;
+        assert_eq!(seen, "([], False, '/work')");
+        let started = "import os, time\nx = 1\nopen('x.txt', 'w').close()\nos.mkdir('d')\n\
+                       os.chdir('/tmp')\nopen(f'/proc/{os.getpid()}/stat').read().split()[21]";
+        processes.push(run(&mut kernel, started).await);
+        drop(kernel);
+    }
+    // Each process serves three conversations: its first and two more.
+    assert!(processes[..3].iter().all(|process| *process == processes[0]), "{processes:?}");
+    assert_ne!(processes[3], processes[0]);
 }
