@@ -47,6 +47,9 @@ pub struct ReinforceArgs {
     /// How many questions that are answered rightly at times go into one update.
     #[arg(long, default_value_t = 12, requires = "reinforce_from")]
     groups: usize,
+    /// Asks 100 held-out questions every so many updates; 0: never.
+    #[arg(long, default_value_t = 25, requires = "reinforce_from")]
+    score_every: u64,
     /// Appends every rollout to this file, one JSON object a line: ids, logprobs, reward.
     #[arg(long, value_name = "JSONL", requires = "reinforce_from")]
     export_rollouts: Option<PathBuf>,
@@ -101,6 +104,7 @@ pub fn run(
         samples: args.samples,
         groups: args.groups,
         questions_max: args.groups * 4,
+        score_every_steps: args.score_every,
         ..GrpoConfig::default()
     };
     let cancel = cancelled_by_ctrl_c()?;

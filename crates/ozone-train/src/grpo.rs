@@ -287,7 +287,8 @@ impl Run<'_> {
         let (step, steps) = (self.state.progress.step, self.config.steps);
         let parameters = self.state.weights.count();
         self.log(&Record::Started { step, steps, parameters })?;
-        if step == 0 {
+        let every = self.config.score_every_steps;
+        if step == 0 && every > 0 {
             self.score()?;
         }
         while self.state.progress.step < steps && !self.cancel.load(Ordering::Relaxed) {
@@ -298,7 +299,6 @@ impl Run<'_> {
             if step.is_multiple_of(self.config.checkpoint_every_steps.max(1)) {
                 checkpoint::save(self.run_dir, &self.state)?;
             }
-            let every = self.config.score_every_steps;
             if every > 0 && (step.is_multiple_of(every) || step == steps) {
                 self.score()?;
             }

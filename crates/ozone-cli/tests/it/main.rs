@@ -9,3 +9,4 @@ mod questions;
 mod serve;
 mod support;
 mod traces;
+mod train;
