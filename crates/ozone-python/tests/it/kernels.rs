@@ -360,7 +360,7 @@ async fn a_kernel_that_is_used_again_remembers_nothing() {
     for _ in 0..4 {
         let mut kernel = pool.take(None).await.unwrap();
         let seen = run(&mut kernel, "import os\nos.listdir(), 'x' in dir(), os.getcwd()").await;
-        assert_eq!(seen, "([], False, '/work')");
+        assert_eq!(seen, format!("([], False, '{WORK_DIR}')"));
         let started = "import os, time\nx = 1\nopen('x.txt', 'w').close()\nos.mkdir('d')\n\
                        os.chdir('/tmp')\nopen(f'/proc/{os.getpid()}/stat').read().split()[21]";
         processes.push(run(&mut kernel, started).await);
