@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use ozone_python::{
     CancellationToken, ExecuteOptions, Interrupt, KernelEvent, KernelPool, PoolConfig, Reuse,
-    Status,
+    Status, WORK_DIR,
 };
 
 use crate::{
