@@ -36,7 +36,7 @@ install_node() {
     [ "$major" -ge 20 ] || { echo "node $major is too old; they need 20 or newer"; return 1; }
     is_new $scripts/package-lock.json node || return 0
     cp $scripts/package.json $scripts/package-lock.json "$home/"
-    (cd "$home" && npm ci --no-audit --no-fund --fetch-retries=1 --loglevel=error) >"$home/npm.log" 2>&1 ||
+    (cd "$home" && npm ci --no-audit --no-fund --fetch-retries=1 --fetch-timeout=60000 --loglevel=error) >"$home/npm.log" 2>&1 ||
         { why npm.log; return 1; }
     installed $scripts/package-lock.json node
 }
