@@ -4,6 +4,7 @@
 //! The decisions are pure ([`turn`]); the async shell ([`run`]) journals each step before its
 //! effect is visible, so that a run that was killed goes on where it stood ([`record`]).
 
+mod abandon;
 mod arguments;
 pub mod check;
 mod choice;
@@ -21,6 +22,7 @@ pub mod tools;
 pub mod turn;
 mod writer;
 
+pub use abandon::abandon;
 pub use costs::{Costs, Prices};
 pub use input::remembered;
 pub use request::{Echo, InvalidRequest, Limits, Request, SamplingOptions};

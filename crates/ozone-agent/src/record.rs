@@ -17,6 +17,8 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         said: Vec<Said>,
     },
+    /// What the sample said so far has come to its end; it is made anew.
+    StartedOver,
     /// The sample is complete.
     Sampled(Sampled),
     /// The call is about to run: if nothing follows, it may have run or not.
@@ -128,6 +130,7 @@ pub enum RecordedStop {
     EndOfTurn,
     Length,
     ContextFull,
+    ContentFilter,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -156,6 +159,7 @@ impl Sampled {
                 Stop::EndOfTurn => RecordedStop::EndOfTurn,
                 Stop::Length => RecordedStop::Length,
                 Stop::ContextFull => RecordedStop::ContextFull,
+                Stop::ContentFilter => RecordedStop::ContentFilter,
             },
             ids: sample.ids,
             reasoning,
@@ -178,6 +182,7 @@ impl Sampled {
             RecordedStop::EndOfTurn => Stop::EndOfTurn,
             RecordedStop::Length => Stop::Length,
             RecordedStop::ContextFull => Stop::ContextFull,
+            RecordedStop::ContentFilter => Stop::ContentFilter,
         }
     }
 
@@ -244,6 +249,11 @@ impl Replay {
                 }
                 self.started.extend(ids);
                 self.said.extend(said);
+            }
+            Record::StartedOver => {
+                self.in_sample = false;
+                self.started.clear();
+                self.said.clear();
             }
             Record::Sampled(sampled) => {
                 if !std::mem::take(&mut self.in_sample) {

@@ -93,6 +93,8 @@ struct State {
     spending: Option<Spending>,
     /// Ids of the cut sample of a run that was killed.
     started: Vec<u32>,
+    /// The sample under way has said something, whoever may have read it.
+    has_said: bool,
     logprobs: Logprobs,
     /// Calls that the client is to run.
     handed: Vec<ToolCall>,
@@ -208,6 +210,7 @@ impl Run {
             usage: Usage::default(),
             spending: None,
             started: replay.started.clone(),
+            has_said: replay.in_sample && !replay.said.is_empty(),
             logprobs: Logprobs::new(self.request.sampling.top_logprobs),
             handed: vec![],
             deadline: Instant::now() + self.limits.time_max,
@@ -281,7 +284,13 @@ impl Run {
                 && let Some(said) = lost.take()
             {
                 self.lost(state, &said).await?;
-                self.start_over(state, &said).await?;
+                if !self.start_over(state).await? {
+                    let message = "the run was interrupted in the middle of its answer, and this \
+                                   model cannot go on from there";
+                    let (code, message) = (ErrorCode::ServerError, message.to_owned());
+                    let failed = Outcome::Failed(ResponseError { code, message });
+                    return Err(Stopped::Ended(failed));
+                }
             }
             let (sampled, turn, outputs) = match replayed.next() {
                 Some(step) => {
@@ -351,20 +360,20 @@ impl Run {
         used.after(&end, &rules)
     }
 
-    /// A killed run's sample cannot be continued where the backend knows no ids: it is made anew,
-    /// unless a part of its answer was read already.
-    async fn start_over(&mut self, state: &mut State, said: &[Said]) -> Result<(), Stopped> {
-        if said.is_empty() {
-            return Ok(());
+    /// A sample that was cut cannot be continued where the backend knows no ids: it is made anew.
+    /// `false` when that cannot be, because a part of its answer was read already.
+    async fn start_over(&mut self, state: &mut State) -> Result<bool, Stopped> {
+        if !std::mem::take(&mut state.has_said) {
+            return Ok(true);
         }
         let mut written = Written::default();
         if !state.writer.start_over(&mut written) {
-            let message = "the run was interrupted in the middle of its answer, and this model \
-                           cannot go on from there";
-            let (code, message) = (ErrorCode::ServerError, message.to_owned());
-            return Err(Stopped::Ended(Outcome::Failed(ResponseError { code, message })));
+            return Ok(false);
         }
-        self.append(written, Durability::Process).await
+        state.logprobs = Logprobs::new(self.request.sampling.top_logprobs);
+        written.records.push(Record::StartedOver);
+        self.append(written, Durability::Process).await?;
+        Ok(true)
     }
 
     /// What the sample of a killed run cost goes into the ledger, as near as it can be told.
@@ -411,8 +420,17 @@ impl Run {
                 self.append(Written { records, ..Written::default() }, Durability::Process).await?;
                 continue;
             }
-            let again = matches!(failed, ModelError::Unavailable(_) | ModelError::Busy { .. });
+            let again = match failed {
+                ModelError::Unavailable(_) | ModelError::Busy { .. } => true,
+                // Nobody can take back what was read of an answer, but a thought can be thought
+                // again.
+                ModelError::BrokeOff(_) => started.is_empty(),
+                _ => false,
+            };
             if !again || tries >= self.limits.retries_max {
+                return Err(Stopped::Ended(Outcome::Failed(told(&failed))));
+            }
+            if started.is_empty() && !self.start_over(state).await? {
                 return Err(Stopped::Ended(Outcome::Failed(told(&failed))));
             }
             tries += 1;
@@ -556,6 +574,7 @@ impl Run {
                 }
             }
             started.extend(&ids);
+            state.has_said |= !said.is_empty();
             if !ids.is_empty() || !said.is_empty() {
                 written.records.insert(0, Record::Ids { ids, said });
             }
@@ -625,6 +644,7 @@ impl Run {
     ) -> Result<(Sampled, Turn), Stopped> {
         let is_estimate = sample.usage_estimated;
         let sampled = Sampled::of(sample);
+        state.has_said = false;
         let mut turn = self.decide(&state.offer, &mut state.used, &sampled);
         if let Some(spending) = &mut state.spending {
             let line = spending.sampled(&sampled.usage, is_estimate, (self.clock)()).await?;
@@ -960,7 +980,7 @@ async fn keep_alive(journal: &mut Journal) -> Result<(), StoreError> {
     journal.append(vec![event], vec![], Durability::Process).await
 }
 
-fn json(records: &[Record]) -> Vec<serde_json::Value> {
+pub(crate) fn json(records: &[Record]) -> Vec<serde_json::Value> {
     records.iter().map(|r| serde_json::to_value(r).expect("records are plain data")).collect()
 }
 

@@ -117,6 +117,7 @@ impl Used {
             Stop::Length | Stop::ContextFull => {
                 return incomplete(IncompleteReason::MaxOutputTokens);
             }
+            Stop::ContentFilter => return incomplete(IncompleteReason::ContentFilter),
             Stop::EndOfTurn => {}
         }
         if sample.calls.is_empty() && sample.problems.is_empty() {

@@ -174,6 +174,8 @@ pub enum Stop {
     Length,
     /// The context window is full.
     ContextFull,
+    /// Whoever serves the model let it say no more.
+    ContentFilter,
 }
 
 #[derive(Debug, Clone, thiserror::Error)]

@@ -500,7 +500,7 @@ impl Reading {
         let Some(parser) = self.parser.take() else { return Vec::new() };
         let (deltas, parsed) = match stop {
             Stop::EndOfTurn => parser.finish(),
-            Stop::Length | Stop::ContextFull => parser.finish_cut_off(),
+            Stop::Length | Stop::ContextFull | Stop::ContentFilter => parser.finish_cut_off(),
         };
         let mut events = Vec::new();
         if !deltas.is_empty() {

@@ -243,7 +243,7 @@ impl Speech {
         let ids: Vec<u32> = self.text[..self.said].iter().map(|b| u32::from(*b)).collect();
         let (deltas, parsed) = match self.stop {
             Stop::EndOfTurn => self.parser.finish(),
-            Stop::Length | Stop::ContextFull => self.parser.finish_cut_off(),
+            Stop::Length | Stop::ContextFull | Stop::ContentFilter => self.parser.finish_cut_off(),
         };
         let (input, cached) = self.usage;
         let sample = Sample {

@@ -94,10 +94,16 @@ impl App {
         })
     }
 
-    async fn put_batch(&self, tenant: &str, batch: &Value) -> Result<(), ApiError> {
+    /// Together with these changes.
+    async fn put_batch(
+        &self,
+        tenant: &str,
+        batch: &Value,
+        mut changes: Vec<Change>,
+    ) -> Result<(), ApiError> {
         let id = batch["id"].as_str().unwrap_or_default();
-        let put = Change::Put(document(BATCH, tenant, id, "", batch.clone()));
-        Ok(self.store.apply(vec![put]).await?)
+        changes.push(Change::Put(document(BATCH, tenant, id, "", batch.clone())));
+        Ok(self.store.apply(changes).await?)
     }
 
     /// Changes a batch as it is now: its work and its client may both do so.
@@ -107,10 +113,20 @@ impl App {
         id: &str,
         change: impl FnOnce(&mut Value),
     ) -> Result<Value, ApiError> {
+        self.update_batch_with(tenant, id, vec![], change).await
+    }
+
+    async fn update_batch_with(
+        &self,
+        tenant: &str,
+        id: &str,
+        changes: Vec<Change>,
+        change: impl FnOnce(&mut Value),
+    ) -> Result<Value, ApiError> {
         let _only = self.lock(tenant, id).await?;
         let mut batch = self.batch(tenant, id).await?;
         change(&mut batch);
-        self.put_batch(tenant, &batch).await?;
+        self.put_batch(tenant, &batch, changes).await?;
         Ok(batch)
     }
 
@@ -197,17 +213,18 @@ impl App {
             })
             .await?;
         }
-        let mut files = vec![];
+        let (mut files, mut changes) = (vec![], vec![]);
         for (text, field) in [(answers, "output_file_id"), (failures, "error_file_id")] {
             if !text.is_empty() {
                 let name = format!("{id}_{field}.jsonl");
-                let file =
-                    self.keep_file(tenant, &name, "batch_output", text.into_bytes(), None).await?;
+                let (file, stored) =
+                    self.made_file(tenant, &name, "batch_output", text.into_bytes(), None);
                 files.push((field, file["id"].clone()));
+                changes.extend(stored);
             }
         }
         let (now, all) = (self.now(), completed + failed == total);
-        self.update_batch(tenant, id, |batch| {
+        self.update_batch_with(tenant, id, changes, |batch| {
             for (field, file) in files {
                 batch[field] = file;
             }
@@ -348,7 +365,7 @@ pub(crate) async fn create(
         "request_counts": { "total": 0, "completed": 0, "failed": 0 },
         "metadata": fields.metadata()?,
     });
-    app.put_batch(&tenant.name, &batch).await?;
+    app.put_batch(&tenant.name, &batch, vec![]).await?;
     app.tasks.spawn(app.clone().work(tenant.name.clone(), id));
     Ok(Json(batch))
 }

@@ -57,7 +57,7 @@ pub(crate) async fn create(
 }
 
 /// The same request as `/responses` has it.
-fn to_responses(fields: &Fields<'_>) -> Result<Value, ApiError> {
+pub(crate) fn to_responses(fields: &Fields<'_>) -> Result<Value, ApiError> {
     refuse_unsupported(fields)?;
     let mut body = Map::new();
     for same in [

@@ -100,15 +100,16 @@ impl App {
         Ok(Stored { name: file["filename"].as_str().unwrap_or("file").to_owned(), bytes })
     }
 
-    /// Stores a file and gives its object.
-    pub async fn keep_file(
+    /// A new file's object, and the changes that store it: what else says that the file is there
+    /// goes into the same transaction.
+    pub fn made_file(
         &self,
         tenant: &str,
         name: &str,
         purpose: &str,
         bytes: Vec<u8>,
         expires_at: Option<i64>,
-    ) -> Result<Value, ApiError> {
+    ) -> (Value, Vec<Change>) {
         let id = mint("file-");
         let file = json!({
             "id": id,
@@ -125,8 +126,7 @@ impl App {
             Change::Put(document(FILE, tenant, &id, purpose, file.clone())),
             Change::PutBytes { id, bytes },
         ];
-        self.store.apply(changes).await?;
-        Ok(file)
+        (file, changes)
     }
 
     pub async fn named_container(
@@ -277,7 +277,9 @@ pub(crate) async fn create(
         }
     };
     let (name, bytes) = form.file("file")?;
-    Ok(Json(app.keep_file(&tenant.name, &name, &purpose, bytes, expires_at).await?))
+    let (file, changes) = app.made_file(&tenant.name, &name, &purpose, bytes, expires_at);
+    app.store.apply(changes).await?;
+    Ok(Json(file))
 }
 
 pub(crate) async fn list(

@@ -10,6 +10,7 @@ mod app;
 mod auth;
 mod batches;
 mod chat;
+mod check;
 mod conversations;
 mod counting;
 mod error;
@@ -47,6 +48,7 @@ use ozone_types::Effort;
 
 pub use accounts::Accounts;
 pub use auth::{BadKeys, KeyEntry, Keys, LOCAL_TENANT, Secret};
+pub use check::{Dialect, check_request};
 pub use fetch::FetchLimits;
 pub use mcp::{McpUse, tools as mcp_tools};
 pub use seal::SealingKey;

@@ -1,6 +1,7 @@
 //! `/responses`: create, get, follow, cancel, delete, and what was put in.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderValue;
@@ -96,12 +97,21 @@ pub(crate) fn refuse(response: &Response) -> Result<(), ApiError> {
             Err(ApiError::coded("input", "context_length_exceeded", message))
         }
         ErrorCode::InvalidPrompt => Err(ApiError::coded("input", "invalid_prompt", message)),
-        ErrorCode::RateLimitExceeded => Err(ApiError::RateLimited {
-            what: format!("the model ({message})"),
-            retry_after: std::time::Duration::from_secs(2),
+        ErrorCode::RateLimitExceeded => Err(match asked_wait(&message) {
+            Some(retry_after) => ApiError::RateLimited { what: "the model".into(), retry_after },
+            None => ApiError::RateLimited {
+                what: format!("the model ({message})"),
+                retry_after: Duration::from_secs(2),
+            },
         }),
         _ => Ok(()),
     }
+}
+
+/// How long the model itself wants to be left alone, as its error says.
+fn asked_wait(message: &str) -> Option<Duration> {
+    let (_, wait) = message.rsplit_once("try again in ")?;
+    wait.strip_suffix('s')?.parse().ok().map(Duration::from_secs)
 }
 
 /// A response as it stands.

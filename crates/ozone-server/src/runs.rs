@@ -4,12 +4,10 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ozone_agent::{Costs, Request, Run};
-use ozone_store::{Change, Durability, Journal, Owner, Reader, Stored};
+use ozone_agent::{Costs, Request, Run, abandon};
+use ozone_store::{Change, Durability, Journal, Owner, Reader, StoreError, Stored};
 use ozone_tools::Tool;
-use ozone_types::{
-    ErrorBody, ErrorCode, EventKind, Item, Response, ResponseError, ResponseId, ResponseStatus,
-};
+use ozone_types::{EventKind, Item, Response, ResponseId, ResponseStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::OwnedMutexGuard;
@@ -42,13 +40,17 @@ pub(crate) struct Serve {
 }
 
 const SERVE: &str = "serve";
-/// A response whose items are not in its conversation yet.
+/// A response whose items are not addressable, nor in its conversation, yet.
 pub(crate) const UNSETTLED: &str = "unsettled";
 /// An item that `item_reference` finds.
 pub(crate) const ITEM: &str = "item";
 pub(crate) const CONVERSATION_ITEM: &str = "conversation_item";
 /// Readers of a response that waits for its place hear from it so often.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// How long the end of a run waits for a store that takes nothing.
+const FAIL_PAUSE: Duration = Duration::from_millis(500);
+const FAIL_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// A response about to run.
 pub(crate) struct Job {
@@ -132,10 +134,9 @@ impl App {
             let store = app.store_of(job.serve.store);
             let queued = job.serve.background || matches!(entry, Entry::Later(_));
             let status = if queued { ResponseStatus::Queued } else { ResponseStatus::InProgress };
-            if let Some(conversation) = &job.serve.conversation
-                && job.serve.store
-            {
+            if job.serve.store {
                 let (tenant, id) = (&job.serve.tenant, job.id.as_str());
+                let conversation = job.serve.conversation.as_deref().unwrap_or_default();
                 let unsettled = document(UNSETTLED, tenant, id, conversation, Value::Null);
                 app.store.apply(vec![Change::Put(unsettled)]).await?;
             }
@@ -198,7 +199,7 @@ impl App {
             Err(e) => {
                 let message = "the container's folder could not be made".to_owned();
                 tracing::error!("{}: {message}: {e}", job.id);
-                self.fail(journal, &job, message).await;
+                self.fail(journal, &job, &live, message).await;
                 return;
             }
         };
@@ -212,7 +213,7 @@ impl App {
             Ok(more) => tools.extend(more),
             Err(e) => {
                 tracing::error!("{}: {}", job.id, causes(&e));
-                self.fail(journal, &job, "the store failed".into()).await;
+                self.fail(journal, &job, &live, "the store failed".into()).await;
                 return;
             }
         }
@@ -224,7 +225,7 @@ impl App {
             Ok(costs) => costs,
             Err(e) => {
                 tracing::error!("{}: {}", job.id, causes(&e));
-                self.fail(journal, &job, "its budget could not be told".to_owned()).await;
+                self.fail(journal, &job, &live, "its budget could not be told".to_owned()).await;
                 return;
             }
         };
@@ -247,7 +248,10 @@ impl App {
             Ok(response) => response,
             Err(e) => {
                 tracing::error!("{id} could not be brought to its end: {}", causes(&e));
-                return;
+                match self.fail_at_last(&id, &request, &serve, e.to_string()).await {
+                    Some(failed) => failed,
+                    None => return,
+                }
             }
         };
         self.record(&response, &model.entry.id, tier);
@@ -355,10 +359,8 @@ impl App {
                 changes.push(Change::Put(item));
             }
         }
-        if serve.conversation.is_some() {
-            let (kind, tenant) = (UNSETTLED.to_owned(), tenant.clone());
-            changes.push(Change::Delete { kind, tenant, id: id.to_owned() });
-        }
+        let (kind, tenant) = (UNSETTLED.to_owned(), tenant.clone());
+        changes.push(Change::Delete { kind, tenant, id: id.to_owned() });
         Ok(self.store.apply(changes).await?)
     }
 
@@ -395,7 +397,7 @@ impl App {
             let id = stored.id;
             match self.store.claim(&id, self.owner.clone(), Owner::is_alive).await {
                 Ok(()) => {}
-                Err(ozone_store::StoreError::Leased { .. }) => continue,
+                Err(StoreError::Leased { .. }) => continue,
                 Err(e) => return Err(e.into()),
             }
             let (why, request) = match read {
@@ -408,9 +410,11 @@ impl App {
                 Err(e) => (format!("its request cannot be read ({e})"), None),
             };
             tracing::warn!("{id} cannot go on: {why}");
-            let journal = Journal::open(self.base_store(), id).await?;
+            let mut journal = Journal::open(self.base_store(), id.clone()).await?;
             let message = format!("the server was restarted: {why}");
-            fail(journal, request.as_ref(), self.now(), message).await;
+            if let Err(e) = abandon(&mut journal, request.as_ref(), self.now(), message).await {
+                tracing::error!("{id}: {}", causes(&e));
+            }
         }
         Ok(())
     }
@@ -441,40 +445,48 @@ impl App {
         self.launch(job, journal, entry, None).await.map(drop).map_err(|e| e.to_string())
     }
 
-    async fn fail(&self, journal: Journal, job: &Job, message: String) {
-        fail(journal, Some(&job.request), self.now(), message).await;
+    async fn fail(&self, mut journal: Journal, job: &Job, live: &Live, message: String) {
+        let failed = abandon(&mut journal, Some(&job.request), self.now(), message.clone()).await;
+        drop(journal);
+        let failed = match failed {
+            Ok(failed) => Some(failed),
+            Err(e) => {
+                tracing::error!("{}: {}", job.id, causes(&e));
+                self.fail_at_last(&job.id, &job.request, &job.serve, message).await
+            }
+        };
+        if let Some(failed) = failed {
+            let _ = live.ended.set(failed);
+        }
     }
-}
 
-/// Ends a response that cannot be run.
-async fn fail(mut journal: Journal, request: Option<&Request>, now: i64, message: String) {
-    if let (None, Some(request)) = (journal.fold().created(), request)
-        && let Err(e) = ozone_agent::enqueue(&mut journal, request, now).await
-    {
-        tracing::error!("{}: {}", journal.id(), causes(&e));
-    }
-    let Some(mut response) = journal.fold().created().cloned() else {
-        tracing::error!("{} has no beginning and gets no end", journal.id());
-        return;
-    };
-    response.output = journal.fold().items().to_vec();
-    response.status = ResponseStatus::Failed;
-    response.completed_at = Some(now);
-    let error = ResponseError { code: ErrorCode::ServerError, message: message.clone() };
-    response.error = Some(error);
-    let code = Some("server_error".to_owned());
-    let error = ErrorBody {
-        message: message.clone(),
-        kind: "server_error".into(),
-        param: None,
-        code: code.clone(),
-    };
-    let events = vec![
-        EventKind::Error { code, message, param: None, error: Some(error) },
-        EventKind::Failed { response: Box::new(response) },
-    ];
-    if let Err(e) = journal.append(events, vec![], Durability::Power).await {
-        tracing::error!("{}: {}", journal.id(), causes(&e));
+    /// Ends a run that the store has failed, as soon as the store takes its end. `None` when it is
+    /// gone, or the server stops first.
+    async fn fail_at_last(
+        &self,
+        id: &ResponseId,
+        request: &Request,
+        serve: &Serve,
+        message: String,
+    ) -> Option<Response> {
+        let mut pause = FAIL_PAUSE;
+        while serve.store {
+            tokio::select! {
+                () = self.hard_stop.cancelled() => break,
+                () = tokio::time::sleep(pause) => {}
+            }
+            pause = (pause * 2).min(FAIL_PAUSE_MAX);
+            let failed = async {
+                let mut journal = Journal::open(self.base_store(), id.clone()).await?;
+                abandon(&mut journal, Some(request), self.now(), message.clone()).await
+            };
+            match failed.await {
+                Ok(failed) => return Some(failed),
+                Err(StoreError::NotFound(_)) => break,
+                Err(e) => tracing::error!("{id} has no end yet: {}", causes(&e)),
+            }
+        }
+        None
     }
 }
 

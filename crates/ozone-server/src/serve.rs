@@ -312,11 +312,7 @@ impl FromRequest<Arc<App>> for Body {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
         let bytes = read(request, app.limits.body_bytes_max).await?;
-        let value = serde_json::from_slice(&bytes).map_err(|e| {
-            let message = format!("We could not parse the JSON body of your request: {e}.");
-            ApiError::invalid("", message)
-        })?;
-        Ok(Body(value))
+        Ok(Body(json(&bytes)?))
     }
 }
 
@@ -331,12 +327,15 @@ impl FromRequest<Arc<App>> for OptionalBody {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(OptionalBody(json!({})));
         }
-        let value = serde_json::from_slice(&bytes).map_err(|e| {
-            let message = format!("We could not parse the JSON body of your request: {e}.");
-            ApiError::invalid("", message)
-        })?;
-        Ok(OptionalBody(value))
+        Ok(OptionalBody(json(&bytes)?))
     }
+}
+
+pub(crate) fn json(body: &[u8]) -> Result<Value, ApiError> {
+    serde_json::from_slice(body).map_err(|e| {
+        let message = format!("We could not parse the JSON body of your request: {e}.");
+        ApiError::invalid("", message)
+    })
 }
 
 async fn read(request: Request, max: usize) -> Result<Bytes, ApiError> {

@@ -49,17 +49,22 @@ impl Follow {
         self
     }
 
+    async fn read(&mut self) -> Option<Event> {
+        self.lines.next().await.unwrap_or_else(|e| {
+            tracing::error!("a journal could not be read: {}", crate::error::causes(&e));
+            None
+        })
+    }
+
     pub async fn next(&mut self) -> Option<Event> {
-        let event = match self.lines.next().await {
-            Ok(event) => event,
-            Err(e) => {
-                tracing::error!("a journal could not be read: {}", crate::error::causes(&e));
-                None
-            }
-        };
+        let mut event = self.read().await;
         if event.as_ref().is_none_or(|e| e.kind.terminal().is_some()) {
             if let Some(done) = &self.done {
                 done.cancelled().await;
+                if event.is_none() {
+                    // Where the store failed the run, its end was written after it.
+                    event = self.read().await;
+                }
             }
             if event.is_some() {
                 self.stop.take().map(DropGuard::disarm);

@@ -33,7 +33,7 @@ impl App {
         match upload["status"].as_str() {
             Some("pending") if !expired => Ok(upload),
             Some("pending") => {
-                self.close(tenant, &upload).await?;
+                self.close(tenant, &upload, vec![]).await?;
                 Err(ApiError::Conflict(format!("Upload '{id}' has expired.")))
             }
             status => {
@@ -55,9 +55,13 @@ impl App {
         Ok(parts.into_iter().map(|p| (p.id, p.body["bytes"].as_u64().unwrap_or(0))).collect())
     }
 
-    /// Keeps the upload as it ended, and lets its parts go.
-    async fn close(&self, tenant: &Tenant, upload: &Value) -> Result<(), ApiError> {
-        let mut changes = vec![];
+    /// Keeps the upload as it ended, and lets its parts go, together with these changes.
+    async fn close(
+        &self,
+        tenant: &Tenant,
+        upload: &Value,
+        mut changes: Vec<Change>,
+    ) -> Result<(), ApiError> {
         let id = upload["id"].as_str().unwrap_or_default();
         for (part, _) in self.parts(tenant, id).await? {
             changes.push(Change::DeleteBytes { id: part });
@@ -157,10 +161,10 @@ pub(crate) async fn complete(
     }
     let text = |name: &str| upload[name].as_str().unwrap_or_default().to_owned();
     let (name, purpose) = (text("filename"), text("purpose"));
-    let file = app.keep_file(&tenant.name, &name, &purpose, bytes, None).await?;
+    let (file, changes) = app.made_file(&tenant.name, &name, &purpose, bytes, None);
     upload["status"] = json!("completed");
     upload["file"] = file;
-    app.close(&tenant, &upload).await?;
+    app.close(&tenant, &upload, changes).await?;
     Ok(Json(upload))
 }
 
@@ -172,6 +176,6 @@ pub(crate) async fn cancel(
     let _only = app.lock(&tenant.name, &id).await?;
     let mut upload = app.pending(&tenant, &id).await?;
     upload["status"] = json!("cancelled");
-    app.close(&tenant, &upload).await?;
+    app.close(&tenant, &upload, vec![]).await?;
     Ok(Json(upload))
 }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use ozone_agent::{OfferedTools, Request, TextFormat};
 use ozone_model::{Enforces, Script};
+use ozone_store::{Append, Durability, Store};
 use ozone_tools::ScriptedTool;
-use ozone_types::{Event, EventKind, Fold, Item, Summary};
+use ozone_types::item::Known;
+use ozone_types::{Content, Event, EventKind, Fold, Item, Summary};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -164,6 +166,40 @@ async fn without_ids_a_cut_answer_fails_and_a_cut_thought_is_thought_again() {
         }
     }
     assert!(failed > 0 && again > 0, "{failed} failed, {again} went on");
+}
+
+/// The sample of a killed run that is made anew is killed, too: what was said before it is over.
+#[tokio::test]
+async fn without_ids_a_run_may_be_killed_again_and_again() {
+    const THOUGHT: &str = "Let me think of it.";
+    let script = [says(&format!("<think>\n{THOUGHT}\n</think>\n\nThe answer is long enough."))];
+    let mut scene =
+        Scene::asking(Request::new("scripted", vec![Item::user("Well?")], false).unwrap(), script)
+            .await;
+    scene.manner.without_ids = true;
+    let recorded = async |before: &[Append]| {
+        let recorder = Arc::new(Recorder::default());
+        scene.create_in(&*recorder).await;
+        for append in before {
+            let append = append.clone();
+            recorder.append(&scene.id, append, Durability::Process).await.unwrap();
+        }
+        scene.run_in(recorder.clone(), tool(0)).await;
+        recorder.appends()
+    };
+    let first = recorded(&[]).await;
+    for once in (2..first.len()).step_by(5) {
+        let second = recorded(&first[..once]).await;
+        for twice in (once + 1..second.len()).step_by(3) {
+            let response = scene.killed_after(&second[..twice], tool(0)).await;
+            for item in &response.output {
+                if let Item::Known(Known::Reasoning { content, .. }) = item {
+                    let thought: String = content.iter().filter_map(Content::text).collect();
+                    assert!(THOUGHT.starts_with(&thought), "{once}, {twice}: {thought}");
+                }
+            }
+        }
+    }
 }
 
 /// A killed run's summary is made of longer pieces than a live one's, and is the same.

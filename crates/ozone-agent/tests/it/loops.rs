@@ -136,6 +136,51 @@ async fn a_sample_that_breaks_off_goes_on_where_it_broke() {
     Fold::of(&scene.events().await).unwrap();
 }
 
+/// As of an upstream: what was read of an answer cannot be taken back, but a thought can be thought
+/// again.
+#[tokio::test(start_paused = true)]
+async fn without_ids_only_a_thought_that_broke_off_is_made_again() {
+    let broken_after = async |after: usize| {
+        let text = "<think>\nLet me think.\n</think>\n\nIt is 12.".to_owned();
+        let mut scene = Scene::new([Script::Breaks { text, after, times: 2 }]).await;
+        scene.manner.without_ids = true;
+        let response = scene.run([]).await;
+        Fold::of(&scene.events().await).unwrap();
+        show(&response)
+    };
+    insta::assert_snapshot!(broken_after(5).await, @r"
+    reasoning Let me think.
+    message   It is 12.
+    completed
+    ");
+    insta::assert_snapshot!(broken_after(16).await, @r"
+    reasoning Let me t
+    reasoning Let me t
+    reasoning Let me think.
+    message   It is 12.
+    completed
+    ");
+    insta::assert_snapshot!(broken_after(37).await, @r"
+    reasoning Let me think.
+    message   It is (incomplete)
+    failed the model stopped answering: the script breaks off
+    ");
+}
+
+/// Calls of an answer that was not let come to its end are not made.
+#[tokio::test]
+async fn what_a_content_filter_stops_is_incomplete() {
+    let mut scene = Scene::new([runs("print(1)"), says("Never asked.")]).await;
+    scene.manner.filtered = true;
+    let response = scene.run([prints("1")]).await;
+    insta::assert_snapshot!(show(&response), @r"
+    reasoning I compute it.
+    python    print(1) -> the call was interrupted (incomplete)
+    incomplete content_filter
+    ");
+    assert_eq!(scene.backend.requests().len(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_model_that_stays_away_fails_the_response_once() {
     let script = Script::Unavailable { text: String::new(), times: 99 };

@@ -8,7 +8,7 @@ use futures::StreamExt;
 use ozone_agent::{Limits, Request, Run, Seal};
 use ozone_model::{
     Enforces, ModelBackend, ModelError, ModelInfo, SampleEvent, SampleRequest, SampleStream,
-    Script, ScriptedBackend, TokenLogprob,
+    Script, ScriptedBackend, Stop, TokenLogprob,
 };
 use ozone_store::{Append, Durability, Journal, MemoryStore, Store, Stored};
 use ozone_tools::{ScriptedTool, Step, Tool};
@@ -37,6 +37,8 @@ pub struct Manner {
     /// No token ids are known, as of an upstream.
     pub without_ids: bool,
     pub enforces: Enforces,
+    /// Every sample is stopped by a content filter where it ends.
+    pub filtered: bool,
     /// Each byte has a logprob: minus its place in the sample.
     pub logprobs: bool,
 }
@@ -73,6 +75,11 @@ impl ModelBackend for Mannered {
                 && manner.without_ids
             {
                 sample.ids.clear();
+            }
+            if let SampleEvent::Finished(sample) = &mut event
+                && manner.filtered
+            {
+                sample.stop = Stop::ContentFilter;
             }
             Ok(event)
         });

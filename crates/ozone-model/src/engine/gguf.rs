@@ -67,7 +67,12 @@ impl GgufHeader {
         if !meta.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file").into());
         }
-        let mut reader = Reader { inner: BufReader::new(file), at: 0, len: meta.len() };
+        GgufHeader::parse(BufReader::new(file), meta.len())
+    }
+
+    /// The same for what is no file: `len` bytes.
+    pub fn parse(bytes: impl Read, len: u64) -> Result<GgufHeader, GgufError> {
+        let mut reader = Reader { inner: bytes, at: 0, len };
         let header = read_header(&mut reader)?;
         header.check_model()?;
         Ok(header)

@@ -327,7 +327,7 @@ impl ChatReader {
 fn ended(reason: &str) -> Result<Ended, Fault> {
     match reason {
         "length" | "max_tokens" => Ok(Ended::Length),
-        "content_filter" => Err(errors::filtered()),
+        "content_filter" => Ok(Ended::Filtered),
         "error" | "abort" | "cancelled" => {
             Err(Fault::Passing(format!("it ended the answer with `{reason}`")))
         }

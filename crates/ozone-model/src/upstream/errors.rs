@@ -43,7 +43,7 @@ pub fn of_status(
                 return Fault::Refused { for_good: error.is_unsupported(), field };
             }
             match error.is_filter() {
-                true => filtered(),
+                true => Fault::Filtered,
                 false => Fault::Final(ModelError::InvalidRequest(format!(
                     "the upstream refused the request: {}",
                     excerpt(&error.message)
@@ -86,7 +86,7 @@ pub fn in_stream(event: &Value, asked: Asked) -> Fault {
     };
     let why = format!("it sent an error: {}", excerpt(&error.message));
     if error.is_filter() {
-        return filtered();
+        return Fault::Filtered;
     }
     if let Some(fault) = error.context_length(asked, &Value::Null) {
         return fault;
@@ -97,11 +97,6 @@ pub fn in_stream(event: &Value, asked: Asked) -> Fault {
         "invalid_prompt" | "400" => Fault::Final(ModelError::InvalidRequest(why)),
         _ => Fault::Passing(why),
     }
-}
-
-pub fn filtered() -> Fault {
-    let why = "the upstream's content filter stopped the answer";
-    Fault::Final(ModelError::InvalidRequest(why.to_owned()))
 }
 
 /// Whether an event is an error rather than a chunk.

@@ -263,7 +263,9 @@ impl Shared {
                 all_open = false;
                 match Shared::ask(this, endpoint, &request, permit).await {
                     Ok(answer) => return Ok(answer),
-                    Err(Fault::Final(error)) => return Err(this.redacted(error)),
+                    Err(fault @ (Fault::Final(_) | Fault::Filtered)) => {
+                        return Err(this.redacted(fault.given_up()));
+                    }
                     Err(fault) => {
                         all_unfit &= matches!(fault, Fault::Unfit(_));
                         this.log(endpoint, &fault);

@@ -44,6 +44,7 @@ pub struct Used {
 pub enum Ended {
     EndOfTurn,
     Length,
+    Filtered,
 }
 
 /// Why an upstream did not answer.
@@ -62,6 +63,9 @@ pub enum Fault {
     /// The prompt alone would fit, but not with as many tokens of output as were asked for.
     #[error("the output limit does not fit into the context window")]
     OutputLimit,
+    /// Its content filter refuses the prompt, or goes on with the answer no further.
+    #[error("the upstream's content filter stopped the answer")]
+    Filtered,
     /// This upstream cannot serve us at all, however often it is asked; another one may.
     #[error("{0}")]
     Unfit(String),
@@ -75,6 +79,7 @@ impl Fault {
     pub fn in_mid_sample(self) -> ModelError {
         match self {
             Fault::Final(error) => error,
+            Fault::Filtered => self.given_up(),
             other => ModelError::BrokeOff(other.to_string()),
         }
     }
@@ -83,6 +88,7 @@ impl Fault {
     pub fn given_up(self) -> ModelError {
         match self {
             Fault::Final(error) => error,
+            Fault::Filtered => ModelError::InvalidRequest(self.to_string()),
             Fault::Limited { retry_after, .. } => ModelError::RateLimited { retry_after },
             Fault::Unfit(why) => ModelError::Internal(why),
             other => ModelError::Unavailable(other.to_string()),

@@ -131,8 +131,15 @@ impl AnswerReader {
             return Ok(());
         }
         let pieces = match &mut self.wire {
-            Wire::Chat(chat) => chat.read(event)?,
-            Wire::Responses(responses) => responses.read(event)?,
+            Wire::Chat(chat) => chat.read(event),
+            Wire::Responses(responses) => responses.read(event),
+        };
+        let pieces = match pieces {
+            // What was said before it stands.
+            Err(Fault::Filtered) if self.started => {
+                vec![Piece::Ended(Ended::Filtered), Piece::Done]
+            }
+            pieces => pieces?,
         };
         self.pieces(pieces, out)
     }
@@ -184,7 +191,7 @@ impl AnswerReader {
         let Some(speech) = self.speech.take() else { return };
         self.start(out);
         let ended = self.ended.unwrap_or(Ended::EndOfTurn);
-        let (deltas, said) = speech.finish(ended == Ended::Length);
+        let (deltas, said) = speech.finish(ended != Ended::EndOfTurn);
         if !deltas.is_empty() {
             out.push(SampleEvent::Chunk { ids: vec![], deltas, logprobs: vec![] });
         }
@@ -212,6 +219,7 @@ impl AnswerReader {
         let limited = used.output + 1 >= self.output_tokens_max;
         match ended {
             Ended::EndOfTurn => Stop::EndOfTurn,
+            Ended::Filtered => Stop::ContentFilter,
             Ended::Length if full && !limited => Stop::ContextFull,
             Ended::Length => Stop::Length,
         }

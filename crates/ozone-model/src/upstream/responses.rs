@@ -424,7 +424,7 @@ impl ResponsesReader {
         let reason = response.pointer("/incomplete_details/reason").and_then(Value::as_str);
         let ended = match text(response, "status").unwrap_or("completed") {
             "failed" | "cancelled" => return Err(errors::in_stream(response, self.asked)),
-            "incomplete" if reason == Some("content_filter") => return Err(errors::filtered()),
+            "incomplete" if reason == Some("content_filter") => Ended::Filtered,
             "incomplete" => Ended::Length,
             _ => Ended::EndOfTurn,
         };

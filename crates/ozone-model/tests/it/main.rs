@@ -3,6 +3,8 @@
 mod conformance;
 #[cfg(feature = "local")]
 mod engine;
+#[cfg(any(feature = "local", feature = "upstream"))]
+mod fuzz;
 #[cfg(feature = "local")]
 mod local;
 mod scripted;

@@ -356,8 +356,22 @@ async fn what_no_second_try_mends_is_final_and_keeps_the_key_secret() {
 async fn a_content_filter_is_told() {
     let fake =
         Fake::always(Play::says(format!("{}{}", chunk("It"), end("content_filter", 1, 1)))).await;
-    let refused = asked(&fake).await.unwrap_err();
-    assert_eq!(refused.to_string(), "the upstream's content filter stopped the answer");
+    assert_eq!(asked(&fake).await.unwrap(), "say It\nContentFilter 1(0) 1(0)");
+    let error = json!({"error": {"message": "no", "code": "content_filter"}});
+    let late = format!("{}data: {error}\n\n", chunk("It is"));
+    let fake = Fake::always(Play::says(late)).await;
+    let said = asked(&fake).await.unwrap();
+    assert!(said.starts_with("say It is\nContentFilter"), "{said}");
+    // The prompt itself is refused: nothing was said that could be incomplete.
+    for refusal in
+        [Play::refuses(400, &error.to_string()), Play::says(format!("data: {error}\n\n"))]
+    {
+        let fake = Fake::always(refusal).await;
+        let refused = asked(&fake).await.unwrap_err();
+        assert!(matches!(refused, ModelError::InvalidRequest(_)), "{refused:?}");
+        assert_eq!(refused.to_string(), "the upstream's content filter stopped the answer");
+        assert_eq!(fake.seen().len(), 1);
+    }
 }
 
 #[tokio::test]
@@ -550,10 +564,7 @@ async fn the_responses_api_fails_in_its_own_words() {
             "Err(Unavailable(\"it sent an error: no\"))",
         ),
         (incomplete("max_output_tokens"), "Ok(\"say It is\\nLength 5(0) 100(0)\")"),
-        (
-            incomplete("content_filter"),
-            "Err(InvalidRequest(\"the upstream's content filter stopped the answer\"))",
-        ),
+        (incomplete("content_filter"), "Ok(\"say It is\\nContentFilter 5(0) 100(0)\")"),
     ];
     for (body, told) in cases {
         let fake = Fake::always(Play::says(body)).await;

@@ -1,81 +1,12 @@
 //! Laws of reading an answer: where the bytes were cut makes no difference, and nothing panics.
 
-use ozone_model::upstream::{AnswerReader, Api, Fault, SseEvent, SseReader, UpstreamConfig};
-use ozone_model::{SampleEvent, TokenLogprob};
+use ozone_model::upstream::{Api, SseEvent, SseReader};
 use ozone_prompt::{Delta, Message};
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::conformance::ask;
+use crate::fuzz::upstream::read;
 use crate::upstream_dialogs::{self as dialogs, delta, end};
-
-/// All of a sample, with neighbours of one kind joined.
-#[derive(Debug, PartialEq)]
-struct Read {
-    input_tokens: Option<u64>,
-    deltas: Vec<Delta>,
-    logprobs: Vec<TokenLogprob>,
-    finished: Option<ozone_model::Sample>,
-    fault: Option<String>,
-}
-
-fn read(api: Api, pieces: &[&[u8]]) -> Read {
-    let config = UpstreamConfig::new("http://127.0.0.1:9/v1", api, "m", 10_000);
-    let mut reader = AnswerReader::new(&config, &ask("k", "What is 6*7?", 100));
-    let mut out =
-        Read { input_tokens: None, deltas: vec![], logprobs: vec![], finished: None, fault: None };
-    for piece in pieces {
-        let mut events = vec![];
-        let pushed = reader.push(piece, &mut events);
-        out.take(events);
-        if let Err(fault) = pushed {
-            return out.failed(fault);
-        }
-    }
-    let mut events = vec![];
-    let ended = reader.end(&mut events);
-    out.take(events);
-    match ended {
-        Ok(()) => out,
-        Err(fault) => out.failed(fault),
-    }
-}
-
-impl Read {
-    fn take(&mut self, events: Vec<SampleEvent>) {
-        for event in events {
-            assert!(self.finished.is_none(), "nothing follows `Finished`");
-            match event {
-                SampleEvent::Started { input_tokens, .. } => {
-                    assert_eq!(self.input_tokens.replace(input_tokens), None);
-                }
-                SampleEvent::Chunk { deltas, logprobs, .. } => {
-                    assert!(self.input_tokens.is_some(), "`Started` comes first");
-                    deltas.into_iter().for_each(|delta| self.join(delta));
-                    self.logprobs.extend(logprobs);
-                }
-                SampleEvent::Finished(sample) => self.finished = Some(sample),
-            }
-        }
-    }
-
-    fn join(&mut self, delta: Delta) {
-        match (self.deltas.last_mut(), delta) {
-            (Some(Delta::Reasoning(a)), Delta::Reasoning(b))
-            | (Some(Delta::Text(a)), Delta::Text(b)) => a.push_str(&b),
-            (
-                Some(Delta::ToolCallArguments { index: i, text: a }),
-                Delta::ToolCallArguments { index, text: b },
-            ) if *i == index => a.push_str(&b),
-            (_, delta) => self.deltas.push(delta),
-        }
-    }
-
-    fn failed(mut self, fault: Fault) -> Read {
-        self.fault = Some(fault.to_string());
-        self
-    }
-}
 
 const DIALOGS: [(Api, &str); 4] = [
     (Api::Chat, dialogs::VLLM),

@@ -135,6 +135,11 @@ async fn a_run_that_cannot_go_on_fails() {
     let failed = second.until(&id, "failed").await;
     let message = failed["error"]["message"].as_str().unwrap();
     assert!(message.contains("no model `scripted`"), "{message}");
+    // What was said of it stands.
+    let message = &failed["output"][0];
+    assert_eq!((&message["status"], text_of(&failed).as_str()), (&json!("incomplete"), "A lon"));
+    let events = second.store.events(&id.parse().unwrap(), 0, 999).await.unwrap();
+    Fold::of(&events).unwrap();
 }
 
 /// Nothing of what a request that was refused asked for stays behind.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use ozone_model::{Script, ScriptedBackend, Turn};
 use ozone_prompt::Message;
 use ozone_tools::Step;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -64,17 +66,44 @@ async fn a_stream_says_what_is_stored() {
     assert_eq!(server.get(&format!("/v1/responses/{id}")).await.ok(), last);
 }
 
+/// Samples of thoughts, texts and calls in any order; the last one calls nothing.
+fn any_script(rng: &mut SmallRng) -> Vec<Script> {
+    let mut piece = |may_call: bool| match rng.random_range(0..if may_call { 5 } else { 3 }) {
+        0 => "<think>\nSo it is é.\n</think>\n\n".to_owned(),
+        1 => "It is **4**. ".to_owned(),
+        2 => "\n\nAnd < 5 ".to_owned(),
+        3 => "<tool_call>\n{\"name\": \"python\", \"arguments\": {\"code\": \"2\"}}\n</tool_call>"
+            .into(),
+        _ => "<tool_call>\n{\"name\": \"nowhere\", \"arguments\": {}}\n</tool_call>".into(),
+    };
+    let sample =
+        |piece: &mut dyn FnMut() -> String| says(&(0..3).map(|_| piece()).collect::<String>());
+    let mut script: Vec<Script> = (0..3).map(|_| sample(&mut || piece(true))).collect();
+    script.push(sample(&mut || piece(false)));
+    script
+}
+
 #[tokio::test]
 async fn a_stream_cut_anywhere_goes_on_with_the_same_bytes() {
-    let server = TestServer::scripted([says("<think>\nhm\n</think>\n\nIt is 4.")]).await;
-    let stream = server.stream(json!({"input": "2 + 2?", "background": true})).await.sound();
-    let id = stream.last()["id"].as_str().unwrap().to_owned();
-    let whole = server.request(Method::GET, &format!("/v1/responses/{id}?stream=true"));
-    assert_eq!(Stream::of(whole.send().await.unwrap()).await.frames, stream.frames);
-    for cut in 0..stream.frames.len() - 1 {
-        let path = format!("/v1/responses/{id}?stream=true&starting_after={cut}");
-        let rest = server.request(Method::GET, &path).send().await.unwrap();
-        assert_eq!(Stream::of(rest).await.frames, stream.frames[cut + 1..], "cut at {cut}");
+    let mut rng = SmallRng::seed_from_u64(4);
+    for _ in 0..10 {
+        let script = any_script(&mut rng);
+        let mut setup = Setup::new(script.clone());
+        setup.tool_steps = vec![Step::Prints("4".into()); 9];
+        let server = setup.start().await;
+        let tools = json!([{"type": "code_interpreter", "container": {"type": "auto"}}]);
+        let body = json!({"input": "2 + 2?", "background": true, "tools": tools});
+        let stream = server.stream(body).await.sound();
+        let last = stream.last();
+        let id = last["id"].as_str().unwrap();
+        assert_eq!(server.get(&format!("/v1/responses/{id}")).await.ok(), last, "{script:?}");
+        let whole = server.request(Method::GET, &format!("/v1/responses/{id}?stream=true"));
+        assert_eq!(Stream::of(whole.send().await.unwrap()).await.frames, stream.frames);
+        for cut in 0..stream.frames.len() - 1 {
+            let path = format!("/v1/responses/{id}?stream=true&starting_after={cut}");
+            let rest = server.request(Method::GET, &path).send().await.unwrap();
+            assert_eq!(Stream::of(rest).await.frames, stream.frames[cut + 1..], "cut at {cut}");
+        }
     }
 }
 

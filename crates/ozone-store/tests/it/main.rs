@@ -1,5 +1,6 @@
 //! One suite for both stores.
 
+mod fuzz;
 mod library;
 
 use std::sync::Arc;
@@ -313,6 +314,28 @@ async fn what_is_no_database_is_named() {
     assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
     let error = SqliteStore::open(&folder.path().join("no/such/folder.db")).err().unwrap();
     assert!(matches!(error, StoreError::Unwritable { .. }), "{error}");
+}
+
+/// A writer waits for another process, but not for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_another_process_holds_locked_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let store = SqliteStore::open(&path).unwrap();
+    let id = new(&store).await;
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("begin immediate").unwrap();
+    let error = append(&store, &id, numbered(0, vec![created(&id)])).await.unwrap_err();
+    assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+    assert!(store.events(&id, 0, 10).await.unwrap().is_empty(), "readers do not wait");
+    let waits = tokio::spawn({
+        let (store, id) = (store.clone(), id.clone());
+        async move { append(&store, &id, numbered(0, vec![created(&id)])).await }
+    });
+    tokio::task::yield_now().await;
+    other.execute_batch("rollback").unwrap();
+    waits.await.unwrap().unwrap();
+    assert_eq!(store.events(&id, 0, 10).await.unwrap().len(), 1);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The wire as clients see it.
 
+mod fuzz;
+
 use ozone_types::item::Known;
 use ozone_types::{
     Content, Cost, Event, EventKind, Fold, FoldError, Item, ItemId, ItemStatus, Phase, ResponseId,
