@@ -8,7 +8,7 @@ CARGO_FLAGS := --release --locked
 # With nextest where it is installed, with cargo's own runner elsewhere: the same tests.
 TEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo "nextest run" || echo "test")
 
-.PHONY: ask build test test-clients setup check clean help
+.PHONY: ask build test test-clients setup check eval-curve clean help
 
 ask: build ## asks the shipped model Q="…"
 	@target/release/ozone ask "$$OZONE_QUESTION"
@@ -28,6 +28,12 @@ setup: ## installs missing system packages and Python's
 
 check: setup ## format, clippy, tests, docs
 	@cargo xtask check
+
+# Answers are kept in runs/curve: a stopped one goes on.
+CURVE := target/release/ozone eval hard -n 400 --out runs/curve
+eval-curve: build ## draws accuracy against cost of the shipped models: docs/curve.svg
+	@$(CURVE) $(foreach model,$(notdir $(wildcard models/*)),-m $(model)) \
+		-e none -e low -e medium -e high --svg docs/curve.svg --html runs/curve.html
 
 clean: ## removes what was built
 	@cargo clean

@@ -85,7 +85,7 @@ pub struct AskArgs {
     resume: Option<String>,
 }
 
-fn parse_effort(text: &str) -> Result<Effort, String> {
+pub fn parse_effort(text: &str) -> Result<Effort, String> {
     serde_json::from_value(serde_json::Value::String(text.to_lowercase()))
         .map_err(|_| "use none, minimal, low, medium, high, xhigh or max".into())
 }

@@ -27,7 +27,7 @@ Examples:
   ozone cost --by key --csv > costs.csv
   ozone cost --by day --svg costs.svg     a chart
   ozone cost compare last                 the newest answer's price on every priced model
-  ozone cost compare --suite run.jsonl    the same of a suite: what `ozone eval --out` wrote
+  ozone cost compare --suite cells.jsonl  the same of a suite: what `ozone eval --out` wrote
   ozone cost import model_prices.json -o my-prices.toml"
 )]
 pub struct CostArgs {

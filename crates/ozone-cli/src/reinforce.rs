@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures::{StreamExt, stream};
 use ozone_agent::{Limits, Request, Run};
 use ozone_cost::PriceBook;
+use ozone_eval::STAGED;
 use ozone_model::engine::EngineOptions;
 use ozone_model::{LocalBackend, Recorded, Recorder};
 use ozone_store::{Journal, MemoryStore, Store, Stored};
@@ -27,7 +28,6 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::curves;
-use crate::eval::STAGED;
 use crate::failure::Failure;
 use crate::setup::Python;
 use crate::train::{TrainArgs, cancelled_by_ctrl_c, score};

@@ -17,9 +17,10 @@ use ozone_train::model::ModelConfig;
 use ozone_train::optimizer::OptimizerConfig;
 use ozone_train::sft::{self, Record, SftConfig, Sources, TrainObserver};
 use ozone_train::{Example, Segment};
+use serde::de::DeserializeOwned;
 
 use crate::config::{Common, Config};
-use crate::eval::{self, read_jsonl};
+use crate::eval;
 use crate::failure::Failure;
 use crate::reinforce::{self, ReinforceArgs};
 use crate::setup::Python;
@@ -225,6 +226,20 @@ fn measure(run: &Path, train: &Generator, file: &Path) -> Result<(), Failure> {
         .map_err(|e| Failure::new(format!("cannot write {}: {e}", file.display())))
 }
 
+/// One value a line.
+fn read_jsonl<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Failure::usage(format!("cannot read {}: {e}", path.display())))?;
+    text.lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+        .map(|(i, line)| {
+            serde_json::from_str(line)
+                .map_err(|e| Failure::usage(format!("{}:{}: {e}", path.display(), i + 1)))
+        })
+        .collect()
+}
+
 fn last_checkpoint(run: &Path) -> Result<Checkpoint, Failure> {
     let found = checkpoint::latest(run)?.ok_or_else(|| {
         Failure::usage(format!("no checkpoint in {}; train first", run.display()))
@@ -330,16 +345,15 @@ pub fn score(
     if python.cause.is_some() {
         return None;
     }
-    let asked = || -> Result<eval::Report, Failure> {
+    let asked = || -> Result<ozone_eval::Summary, Failure> {
         let backend = LocalBackend::load(
             "training",
             gguf,
             EngineOptions { threads: Some(1), ..EngineOptions::default() },
         )?;
-        let questions = eval::generated(Split::HeldOut, SCORE_SEED, SCORE_QUESTIONS)?;
+        let suite = eval::generated(Split::HeldOut, SCORE_SEED, SCORE_QUESTIONS)?;
         let free = Prices::Own(ModelPrice::FREE);
-        let playing = eval::play(Arc::new(backend), free, None, python, questions, 4, false);
-        Ok(runtime.block_on(playing)?.0)
+        runtime.block_on(eval::play(Arc::new(backend), free, python, &suite, 4))
     };
     match asked() {
         Ok(report) => serde_json::to_value(report).ok(),

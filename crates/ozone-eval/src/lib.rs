@@ -31,6 +31,6 @@ pub use plan::{Manifest, Plan, Session, hash_file};
 pub use problem::Problem;
 pub use read::{Format, ReadError};
 pub use run::{Ended, Options, Progress, RunError, fill};
-pub use suite::{HARD, OwnQuestions, Suite, SuiteError};
+pub use suite::{HARD, OwnQuestions, STAGED, Suite, SuiteError};
 pub use summary::{Compared, Summary};
 pub use table::table;

@@ -75,7 +75,8 @@ pub fn maj_at_k(votes: &[(Option<&str>, bool)], k: u32) -> Option<f64> {
             .map(|most| choose(sizes[winner].0, most) * rest(&others, abstained, most, k - most))
             .sum::<f64>()
     });
-    Some((winning.sum::<f64>() / all).clamp(0.0, 1.0))
+    // The sum of nothing is -0.
+    Some((winning.sum::<f64>() / all + 0.0).clamp(0.0, 1.0))
 }
 
 /// In how many ways `left` samples come from the other classes and from those that abstained, with

@@ -99,7 +99,9 @@ impl Summary {
             .collect();
         let can_vote = votes.iter().flatten().any(|(answer, _)| answer.is_some());
         let n = cells.len().max(1) as f64;
-        let mean = |value: &dyn Fn(&Cell) -> f64| cells.iter().map(|c| value(c)).sum::<f64>() / n;
+        // The sum of nothing is -0.
+        let sum = |value: &dyn Fn(&Cell) -> f64| cells.iter().map(|c| value(c)).sum::<f64>() + 0.0;
+        let mean = |value: &dyn Fn(&Cell) -> f64| sum(value) / n;
         let mean_if_known = |value: fn(&Cell) -> Option<f64>| -> Option<f64> {
             let known: Option<Vec<f64>> = cells.iter().map(|c| value(c)).collect();
             known.filter(|k| !k.is_empty()).map(|k| k.iter().sum::<f64>() / n)
@@ -146,7 +148,7 @@ impl Summary {
             seconds_mean: mean(&|c| c.answered.seconds),
             usd_mean: mean_if_known(Cell::usd),
             machine_usd_mean: mean_if_known(Cell::machine_usd),
-            seconds: cells.iter().map(|c| c.answered.seconds).sum(),
+            seconds: sum(&|c| c.answered.seconds),
             families,
         }
     }

@@ -2,6 +2,7 @@
 
 mod cost;
 mod costs;
+mod eval;
 mod faults;
 mod kill;
 mod parity;

@@ -130,3 +130,8 @@ fn students_interval_of_three_values() {
     let e = clustered(&[1.0, 2.0, 3.0]).unwrap();
     assert!((e.high - 2.0 - 4.302653 / 3f64.sqrt()).abs() < 1e-6, "{e:?}");
 }
+
+#[test]
+fn a_vote_that_nobody_wins_is_a_plain_zero() {
+    assert_eq!(format!("{:.1}", maj_at_k(&[(Some("7"), false), (None, false)], 1).unwrap()), "0.0");
+}

@@ -1,0 +1,117 @@
+//! One question through the loop that serves users, from nothing and into a store of its own.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ozone_agent::{Costs, Limits, Prices, Request, Run};
+use ozone_cost::{LedgerLine, LedgerQuery, Payer, PriceBook};
+use ozone_eval::{Answered, Plan, Problem};
+use ozone_model::ModelBackend;
+use ozone_store::{Journal, Ledger, MemoryStore, Store, Stored};
+use ozone_tasks::Offer;
+use ozone_tools::{PythonTool, Tool};
+use ozone_types::item::Known;
+use ozone_types::{Item, Response, ResponseId, ResponseStatus, Usage};
+use tokio_util::sync::CancellationToken;
+
+use crate::failure::Failure;
+use crate::setup::Python;
+
+/// The most samples of the model in one answer.
+const STEPS_MAX: u32 = 8;
+
+pub(super) struct Asker<'a> {
+    pub backend: Arc<dyn ModelBackend>,
+    pub prices: Prices,
+    /// What this machine costs, for the second ledger.
+    pub machine: Option<(Arc<PriceBook>, String)>,
+    pub python: &'a Python,
+    pub plan: Plan,
+}
+
+impl Asker<'_> {
+    /// What is wrong with ourselves is a failed answer with its cause, and never a wrong one.
+    pub async fn ask(&self, problem: Problem, epoch: u32) -> Answered {
+        let started = Instant::now();
+        let done = self.run(&problem, epoch).await;
+        let seconds = started.elapsed().as_secs_f64();
+        match done {
+            Ok((response, ledger)) => answered(response, ledger, seconds),
+            Err(e) => Answered {
+                reply: String::new(),
+                status: ResponseStatus::Failed,
+                reason: Some(e.to_string()),
+                calls: 0,
+                usage: Usage::default(),
+                ledger: vec![],
+                seconds,
+            },
+        }
+    }
+
+    async fn run(
+        &self,
+        problem: &Problem,
+        epoch: u32,
+    ) -> Result<(Response, Vec<LedgerLine>), Failure> {
+        let store = Arc::new(MemoryStore::default());
+        let id = ResponseId::mint();
+        let model = self.backend.info().id.clone();
+        let mut request = Request::new(&model, vec![Item::user(&problem.text)], false)?;
+        request.instructions = self.plan.instructions.clone();
+        request.effort = self.plan.effort;
+        request.max_output_tokens = self.plan.max_output_tokens;
+        request.sampling.temperature = self.plan.temperature;
+        request.sampling.seed = self.plan.seed.wrapping_add(u64::from(epoch));
+        let stored = Stored {
+            id: id.clone(),
+            created_at: 0,
+            status: ResponseStatus::InProgress,
+            model,
+            request: serde_json::Value::Null,
+        };
+        store.create(stored).await?;
+        let tools: Vec<Box<dyn Tool>> = match problem.offer {
+            Offer::Python if self.plan.tools => {
+                vec![Box::new(PythonTool::new(self.python.source(), "cntr_eval".into(), None))]
+            }
+            Offer::Python | Offer::Nothing => vec![],
+        };
+        let time_max = Duration::from_secs(self.plan.seconds_max);
+        let run = Run {
+            backend: self.backend.clone(),
+            tools,
+            journal: Journal::open(store.clone(), id).await?,
+            request,
+            limits: Limits { steps_max: STEPS_MAX, time_max, ..Limits::default() },
+            clock: crate::ask::clock,
+            cancel: CancellationToken::new(),
+            seal: None,
+        };
+        let costs = Costs {
+            prices: self.prices.clone(),
+            payer: Payer::default(),
+            parent: None,
+            budgets: vec![],
+            ledger: store.clone(),
+            machine: self.machine.clone(),
+        };
+        let response = run.run_costing(costs).await?;
+        Ok((response, store.ledger(&LedgerQuery::default()).await?))
+    }
+}
+
+fn answered(response: Response, ledger: Vec<LedgerLine>, seconds: f64) -> Answered {
+    let is_call = |item: &&Item| matches!(item, Item::Known(Known::CodeInterpreterCall { .. }));
+    let error = response.error.as_ref().map(|e| e.message.clone());
+    let cut = response.incomplete_details.as_ref().map(|d| format!("{:?}", d.reason));
+    Answered {
+        reply: response.output_text(),
+        status: response.status,
+        reason: error.or(cut),
+        calls: response.output.iter().filter(is_call).count(),
+        usage: response.usage.unwrap_or_default(),
+        ledger,
+        seconds,
+    }
+}
