@@ -18,8 +18,8 @@ use ozone_store::{Change, Document, Ledger, Library, Spent, StoreError};
 use ozone_types::{Cost, Usage};
 use tokio::time::Instant;
 
-use crate::input;
 use crate::request::Request;
+use crate::{context, input};
 
 /// How the calls of a model are priced.
 #[derive(Debug, Clone)]
@@ -84,7 +84,8 @@ impl Costs {
         let told = request.told().map_or(0, |told| told.len() as u64);
         let tools = request.tools.spelt().iter().map(|tool| tool.to_string().len() as u64);
         let items = request.earlier.iter().chain(&request.input);
-        let turns = input::turns(items, &[], model.reads_images);
+        let users_bytes_max = context::users_bytes_max(request.compact_threshold);
+        let turns = input::turns(items, &[], model.reads_images, users_bytes_max);
         let turns = turns.iter().map(turn_tokens_max).sum::<u64>();
         let prompt_tokens = TEMPLATE_TOKENS_MAX + told + 2 * tools.sum::<u64>() + turns;
         let worst = self.prices.worst_case(prompt_tokens.min(model.context_window), at);
@@ -370,6 +371,11 @@ impl Spending {
         request.output_tokens_max = request.output_tokens_max.min(output_tokens);
         self.held = Some(Held { reservation, turns: request.turns.len() });
         Ok(())
+    }
+
+    /// The next prompt does not begin as the last one did.
+    pub fn forget_prompt(&mut self) {
+        self.known = None;
     }
 
     /// The model has read its prompt.

@@ -11,9 +11,9 @@ use ozone_types::item::Known;
 use ozone_types::{CodeOutput, Content, Item, Role, Text};
 use serde_json::{Value, json};
 
-use crate::mcp;
 use crate::record::Record;
 use crate::tools::flat;
+use crate::{context, mcp};
 
 /// What a call is answered with that the client never answered.
 const ABORTED: &str = "aborted";
@@ -21,10 +21,11 @@ const ABORTED: &str = "aborted";
 const FOUND_CHARS_MAX: usize = 16_000;
 
 /// The output of an earlier response as the model should read it again: reasoning that was kept
-/// from the client is in the loop's records, and stands in its item here; so does what a search
-/// found.
+/// from the client is in the loop's records, and stands in its item here; so do what a search
+/// found and a summary.
 pub fn remembered(output: Vec<Item>, records: Vec<Value>) -> Vec<Item> {
     let (mut thoughts, mut found) = (HashMap::new(), HashMap::new());
+    let mut summaries = HashMap::new();
     for record in records {
         match serde_json::from_value(record) {
             Ok(Record::Reasoned { item_id, text }) => {
@@ -32,6 +33,9 @@ pub fn remembered(output: Vec<Item>, records: Vec<Value>) -> Vec<Item> {
             }
             Ok(Record::Found { item_id, passages }) => {
                 found.insert(item_id.to_string(), passages);
+            }
+            Ok(Record::Compacted { item_id, text, .. }) => {
+                summaries.insert(item_id.to_string(), text);
             }
             _ => {}
         }
@@ -45,6 +49,9 @@ pub fn remembered(output: Vec<Item>, records: Vec<Value>) -> Vec<Item> {
             Item::Known(Known::FileSearchCall { id, results: results @ None, .. }) => {
                 *results = found.remove(id.as_str());
             }
+            Item::Known(Known::Compaction { id, text, .. }) => {
+                *text = summaries.remove(id.as_str());
+            }
             _ => {}
         }
         item
@@ -53,15 +60,18 @@ pub fn remembered(output: Vec<Item>, records: Vec<Value>) -> Vec<Item> {
 }
 
 /// The items as turns. Reasoning stays with the call or the message that it led to; a call that was
-/// never answered is answered with `aborted`.
+/// never answered is answered with `aborted`. Before a summary only what users said last is kept, up
+/// to `users_bytes_max`.
 pub(crate) fn turns<'a>(
     items: impl Iterator<Item = &'a Item>,
     tools: &[(Shown, String)],
     reads_images: bool,
+    users_bytes_max: usize,
 ) -> Vec<Turn> {
     let items: Vec<&Item> = items.collect();
     let answers = mcp::answers(&items);
-    let mut reader = Reader { tools: tools.to_vec(), answers, reads_images, ..Reader::default() };
+    let tools = tools.to_vec();
+    let mut reader = Reader { tools, answers, reads_images, users_bytes_max, ..Reader::default() };
     for item in items {
         if let Item::Known(known) = item {
             reader.item(known);
@@ -83,6 +93,7 @@ struct Reader {
     /// What became of the calls that somebody was asked about, by the id of the request.
     answers: HashMap<String, String>,
     reads_images: bool,
+    users_bytes_max: usize,
 }
 
 impl Reader {
@@ -127,6 +138,14 @@ impl Reader {
                 };
                 self.output(id.as_str(), output);
             }
+            Known::Compaction { text: Some(summary), .. } => {
+                self.abort_open_calls();
+                self.thought = None;
+                let turns = std::mem::take(&mut self.turns);
+                self.turns = context::compacted(turns, summary, self.users_bytes_max);
+            }
+            // Nobody here can read it.
+            Known::Compaction { text: None, .. } => {}
             Known::McpListTools { server_label, error, .. } => {
                 if let Some(error) = error {
                     let why = mcp::text(error);

@@ -9,6 +9,7 @@ mod arguments;
 pub mod check;
 mod choice;
 mod cite;
+mod context;
 pub mod costs;
 mod input;
 mod logprobs;
@@ -23,6 +24,7 @@ pub mod turn;
 mod writer;
 
 pub use abandon::abandon;
+pub use context::SUM_UP;
 pub use costs::{Costs, Prices};
 pub use input::remembered;
 pub use request::{Echo, InvalidRequest, Limits, Request, SamplingOptions};

@@ -34,6 +34,8 @@ pub enum Record {
     Reasoned { item_id: ItemId, text: String },
     /// What a search found, in an item that need not show it.
     Found { item_id: ItemId, passages: Vec<FoundPassage> },
+    /// A summary stands for what came before, in the item of this id.
+    Compacted { item_id: ItemId, text: String, usage: Usage },
     /// So many of the oldest turns no longer go to the model: they did not fit.
     Dropped { turns: usize },
 }
@@ -220,6 +222,8 @@ pub struct Replay {
     pub in_sample: bool,
     /// Turns that no longer go to the model.
     pub dropped: usize,
+    /// In their order.
+    pub compactions: Vec<ReplayedCompaction>,
     /// What the calls left behind.
     pub files: Vec<MadeFile>,
     /// What they found.
@@ -230,6 +234,17 @@ pub struct Replay {
 pub struct ReplayedStep {
     pub sampled: Sampled,
     pub outputs: Vec<(usize, String)>,
+}
+
+/// A summary that was made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReplayedCompaction {
+    /// Behind so many samples.
+    pub steps: usize,
+    /// Turns that went to no model when it was made.
+    pub dropped: usize,
+    pub text: String,
+    pub usage: Usage,
 }
 
 impl Replay {
@@ -271,6 +286,10 @@ impl Replay {
             }
             Record::Found { passages, .. } => self.found.extend(passages),
             Record::Dropped { turns } => self.dropped = turns,
+            Record::Compacted { text, usage, .. } => {
+                let (steps, dropped) = (self.steps.len(), std::mem::take(&mut self.dropped));
+                self.compactions.push(ReplayedCompaction { steps, dropped, text, usage });
+            }
             Record::ToolStarted { .. } | Record::Reasoned { .. } => {}
         }
     }

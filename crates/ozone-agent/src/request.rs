@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::text::{TextFormat, TextOptions};
 use crate::tools::OfferedTools;
-use crate::{check, choice, input, mcp};
+use crate::{check, choice, context, input, mcp};
 
 /// A request that is always valid: [`Request::new`] is the only way in, and [`Request::checked`]
 /// looks at what was set since.
@@ -49,6 +49,12 @@ pub struct Request {
     pub max_tool_calls: Option<u64>,
     #[serde(default)]
     pub truncation: Truncation,
+    /// What came before is summed up when the model reads more tokens than this.
+    #[serde(default)]
+    pub compact_threshold: Option<u64>,
+    /// The client gets its reasoning sealed.
+    #[serde(default)]
+    pub sealed_reasoning: bool,
     /// A `file_search_call` shows what it found.
     #[serde(default)]
     pub search_results: bool,
@@ -251,6 +257,8 @@ impl Request {
             max_output_tokens: None,
             max_tool_calls: None,
             truncation: Truncation::default(),
+            compact_threshold: None,
+            sealed_reasoning: false,
             search_results: false,
             raw_reasoning: true,
             metadata: Map::new(),
@@ -357,7 +365,8 @@ impl Request {
         reads_images: bool,
     ) -> Vec<Turn> {
         let done = done.iter().filter(|item| mcp::is_prelude(item));
-        input::turns(self.items().chain(done), names, reads_images)
+        let users_bytes_max = context::users_bytes_max(self.compact_threshold);
+        input::turns(self.items().chain(done), names, reads_images, users_bytes_max)
     }
 
     /// The calls that the input agrees to and nobody has made yet.

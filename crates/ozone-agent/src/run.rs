@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use ozone_model::{
-    Calls, Constraints, ModelBackend, ModelError, Sample, SampleEvent, SampleRequest, Sampling,
-    Stop, Turn as ModelTurn,
+    Calls, Constraints, ModelBackend, ModelError, Sample, SampleEvent, SampleRequest, SampleStream,
+    Sampling, Stop, Turn as ModelTurn,
 };
 use ozone_prompt::{Day, Delta, Message, ToolCall};
 use ozone_store::{Durability, Journal, StoreError};
@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::choice::Offer;
 use crate::cite::Marks;
+use crate::context;
 use crate::costs::{Costs, NoRoom, Spending};
 use crate::logprobs::Logprobs;
 use crate::mcp;
@@ -64,12 +65,12 @@ pub struct Run {
     /// Seconds since 1970.
     pub clock: fn() -> i64,
     pub cancel: CancellationToken,
-    /// Makes the `encrypted_content` of reasoning items; `None` where nobody asked for it.
+    /// Makes `encrypted_content`: of summaries, and of reasoning where it was asked for.
     pub seal: Option<Seal>,
 }
 
 /// Why a step did not come to its end.
-enum Stopped {
+pub(crate) enum Stopped {
     Store(StoreError),
     Ended(Outcome),
 }
@@ -80,17 +81,28 @@ impl From<StoreError> for Stopped {
     }
 }
 
+/// Why there is no sample, and the same may be tried in another way.
+enum Missed {
+    Model(ModelError),
+    /// The prompt is longer than the client wants it.
+    TooLong,
+}
+
 /// What a running response knows.
-struct State {
-    writer: Writer,
-    turns: Vec<ModelTurn>,
+pub(crate) struct State {
+    pub writer: Writer,
+    pub turns: Vec<ModelTurn>,
     /// So many of the oldest turns do not go to the model.
-    dropped: usize,
+    pub dropped: usize,
+    /// The tokens of the last prompt and its sample, and how many turns they were.
+    pub read: Option<(u64, usize)>,
+    /// For the sample that is due.
+    pub tried_to_compact: bool,
     offer: Offer,
-    used: Used,
-    usage: Usage,
+    pub used: Used,
+    pub usage: Usage,
     /// What the run costs, where somebody pays.
-    spending: Option<Spending>,
+    pub spending: Option<Spending>,
     /// Ids of the cut sample of a run that was killed.
     started: Vec<u32>,
     /// The sample under way has said something, whoever may have read it.
@@ -98,7 +110,7 @@ struct State {
     logprobs: Logprobs,
     /// Calls that the client is to run.
     handed: Vec<ToolCall>,
-    deadline: Instant,
+    pub deadline: Instant,
 }
 
 /// Puts a response into the journal that a later [`Run`] takes up: it is `queued` until then.
@@ -205,6 +217,8 @@ impl Run {
             writer: writer.with_files(replay.files.clone()),
             turns: self.given(),
             dropped: replay.dropped,
+            read: None,
+            tried_to_compact: false,
             offer,
             used: Used::default(),
             usage: Usage::default(),
@@ -255,7 +269,7 @@ impl Run {
             raw_reasoning: self.request.raw_reasoning,
             summary: self.request.summary,
             search_results: self.request.search_results,
-            seal: self.seal.clone(),
+            seal: self.seal.clone().filter(|_| self.request.sealed_reasoning),
             judge_text: (self.request.text.format.is_json() && !enforced.text)
                 || (is_due && !enforced.calls),
         };
@@ -278,8 +292,14 @@ impl Run {
         self.make_approved(state).await?;
         let is_cut = replay.in_sample && replay.started.is_empty();
         let mut replayed = replay.steps.into_iter();
+        let (mut compactions, mut behind) = (replay.compactions.into_iter().peekable(), 0);
+        let users_bytes_max = context::users_bytes_max(self.request.compact_threshold);
         let mut lost = is_cut.then_some(replay.said);
         loop {
+            while let Some(made) = compactions.next_if(|made| made.steps == behind) {
+                state.summed_up(&made, users_bytes_max);
+            }
+            behind += 1;
             if replayed.len() == 0
                 && let Some(said) = lost.take()
             {
@@ -304,6 +324,8 @@ impl Run {
             };
             state.usage += sampled.usage;
             state.turns.push(sampled.turn());
+            let tokens = sampled.usage.input_tokens + sampled.usage.output_tokens;
+            state.read = Some((tokens, state.turns.len()));
             let calls = match turn {
                 Turn::Finished(outcome) => return Ok(outcome),
                 Turn::Again { why } => {
@@ -387,7 +409,11 @@ impl Run {
         Ok(())
     }
 
-    async fn append(&mut self, written: Written, durability: Durability) -> Result<(), Stopped> {
+    pub(crate) async fn append(
+        &mut self,
+        written: Written,
+        durability: Durability,
+    ) -> Result<(), Stopped> {
         let Written { events, records } = written;
         if events.is_empty() && records.is_empty() {
             return Ok(());
@@ -401,18 +427,31 @@ impl Run {
         let mut tries = 0;
         let (built_in, view) = self.writes(&state.offer, &state.used);
         state.writer.prepare(built_in, view);
+        state.tried_to_compact = false;
         loop {
+            if started.is_empty() && self.is_over(state) {
+                self.compact(state).await?;
+            }
             let once = self.sample_once(state, &mut started).await;
             if !matches!(once, Ok(Ok(_))) {
                 self.cut(state).await?;
             }
             let failed = match once? {
                 Ok(sampled) => return Ok(sampled),
-                Err(e) => e,
+                Err(Missed::Model(e)) => e,
+                Err(Missed::TooLong) => {
+                    self.compact(state).await?;
+                    continue;
+                }
             };
+            if matches!(failed, ModelError::ContextLength { .. }) && self.can_compact(state) {
+                self.compact(state).await?;
+                continue;
+            }
             if self.request.truncation == Truncation::Auto
                 && let ModelError::ContextLength { input_tokens, context_window } = failed
-                && let Some(dropped) = to_drop(state, input_tokens, context_window)
+                && let Some(dropped) =
+                    context::to_drop(&state.turns, state.dropped, input_tokens, context_window)
             {
                 tracing::info!("{dropped} of the oldest turns no longer fit and are left out");
                 state.dropped = dropped;
@@ -445,7 +484,7 @@ impl Run {
 
     /// Makes room for a sample in the budgets, or ends the response. Waits a while for what others
     /// hold: they reserve their worst case and rarely use it.
-    async fn reserve(
+    pub(crate) async fn reserve(
         &mut self,
         state: &mut State,
         request: &mut SampleRequest,
@@ -489,7 +528,7 @@ impl Run {
     }
 
     /// A sample ended before its time: what is known of its cost.
-    async fn cut(&mut self, state: &mut State) -> Result<(), Stopped> {
+    pub(crate) async fn cut(&mut self, state: &mut State) -> Result<(), Stopped> {
         let Some(spending) = &mut state.spending else { return Ok(()) };
         if let Some(line) = spending.cut((self.clock)()).await? {
             self.journal.charge(line);
@@ -503,38 +542,18 @@ impl Run {
         &mut self,
         state: &mut State,
         started: &mut Vec<u32>,
-    ) -> Result<Result<(Sampled, Turn), ModelError>, Stopped> {
-        let (backend, mut request) = (self.backend.clone(), self.sample_request(state, started));
+    ) -> Result<Result<(Sampled, Turn), Missed>, Stopped> {
+        let mut request = self.sample_request(state, started);
         self.reserve(state, &mut request).await?;
-        let opening = backend.sample(request);
-        let mut opening = std::pin::pin!(opening);
-        let stream = loop {
-            tokio::select! {
-                biased;
-                () = self.cancel.cancelled() => return Err(Stopped::Ended(Outcome::Cancelled)),
-                () = tokio::time::sleep_until(state.deadline) => return Err(out_of_time()),
-                opened = &mut opening => break opened,
-                () = tokio::time::sleep(KEEP_ALIVE) => keep_alive(&mut self.journal).await?,
-            }
-        };
-        let stream = match stream {
+        let stream = match self.open(request, state.deadline).await? {
             Ok(stream) => stream,
-            Err(e) => return Ok(Err(e)),
+            Err(e) => return Ok(Err(Missed::Model(e))),
         };
         let mut chunks = stream.ready_chunks(CHUNKS_MAX);
         loop {
-            let ready = tokio::select! {
-                biased;
-                () = self.cancel.cancelled() => return Err(Stopped::Ended(Outcome::Cancelled)),
-                () = tokio::time::sleep_until(state.deadline) => return Err(out_of_time()),
-                ready = chunks.next() => ready,
-                () = tokio::time::sleep(KEEP_ALIVE) => {
-                    keep_alive(&mut self.journal).await?;
-                    continue;
-                }
-            };
-            let Some(ready) = ready else {
-                return Ok(Err(ModelError::Unavailable("its stream ended too early".into())));
+            let Some(ready) = self.next_of(&mut chunks, state.deadline).await? else {
+                let why = "its stream ended too early".to_owned();
+                return Ok(Err(Missed::Model(ModelError::Unavailable(why))));
             };
             let (mut written, mut ids, mut said) = (Written::default(), vec![], vec![]);
             let mut ended = None;
@@ -543,6 +562,9 @@ impl Run {
                     Ok(SampleEvent::Started { input_tokens, .. }) => {
                         if let Some(spending) = &mut state.spending {
                             spending.started(input_tokens);
+                        }
+                        if started.is_empty() && self.is_over_with(state, input_tokens) {
+                            return Ok(Err(Missed::TooLong));
                         }
                     }
                     Ok(SampleEvent::Chunk { ids: new, deltas, logprobs }) => {
@@ -583,14 +605,50 @@ impl Run {
                 ended => {
                     self.append(written, Durability::Process).await?;
                     if let Some(Err(e)) = ended {
-                        return Ok(Err(e));
+                        return Ok(Err(Missed::Model(e)));
                     }
                 }
             }
         }
     }
 
-    fn sample_request(&self, state: &State, started: &[u32]) -> SampleRequest {
+    /// Waits for the model to begin.
+    pub(crate) async fn open(
+        &mut self,
+        request: SampleRequest,
+        deadline: Instant,
+    ) -> Result<Result<SampleStream, ModelError>, Stopped> {
+        let backend = self.backend.clone();
+        let mut opening = backend.sample(request);
+        loop {
+            tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => return Err(Stopped::Ended(Outcome::Cancelled)),
+                () = tokio::time::sleep_until(deadline) => return Err(out_of_time()),
+                opened = &mut opening => return Ok(opened),
+                () = tokio::time::sleep(KEEP_ALIVE) => keep_alive(&mut self.journal).await?,
+            }
+        }
+    }
+
+    /// Waits for what comes next of a sample.
+    pub(crate) async fn next_of<S: Stream + Unpin>(
+        &mut self,
+        stream: &mut S,
+        deadline: Instant,
+    ) -> Result<Option<S::Item>, Stopped> {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => return Err(Stopped::Ended(Outcome::Cancelled)),
+                () = tokio::time::sleep_until(deadline) => return Err(out_of_time()),
+                next = stream.next() => return Ok(next),
+                () = tokio::time::sleep(KEEP_ALIVE) => keep_alive(&mut self.journal).await?,
+            }
+        }
+    }
+
+    pub(crate) fn sample_request(&self, state: &State, started: &[u32]) -> SampleRequest {
         let options = self.request.sampling;
         let left =
             self.request.max_output_tokens.map(|m| m.saturating_sub(state.used.output_tokens));
@@ -608,7 +666,7 @@ impl Run {
             key: self.journal.id().to_string(),
             cache_key: self.request.echo.prompt_cache_key.clone(),
             instructions: self.request.told(),
-            turns: kept(&state.turns, state.dropped),
+            turns: context::kept(&state.turns, state.dropped),
             tools: built_in.chain(client).collect(),
             effort: self.request.effort.map(request::effort),
             today: Some(Day::from_unix_seconds((self.clock)())),
@@ -917,54 +975,6 @@ fn error_body(error: &ResponseError) -> ErrorBody {
         kind: kind.into(),
         param: None,
         code: code.and_then(|c| c.as_str().map(str::to_owned)),
-    }
-}
-
-/// The turns that go to the model: what tells it who it is stays, whatever its age.
-fn kept(turns: &[ModelTurn], dropped: usize) -> Vec<ModelTurn> {
-    let stays = |turn: &ModelTurn| {
-        matches!(turn, ModelTurn::Given(Message::System { .. } | Message::Developer { .. }))
-    };
-    let kept = turns.iter().enumerate().filter(|(at, turn)| *at >= dropped || stays(turn));
-    kept.map(|(_, turn)| turn.clone()).collect()
-}
-
-/// How many of the oldest turns must go so that the rest may fit: whole exchanges, and never the
-/// last question. `None` when nothing more can go.
-fn to_drop(state: &State, input_tokens: u64, context_window: u64) -> Option<usize> {
-    let is_user = |turn: &ModelTurn| {
-        matches!(turn, ModelTurn::Given(Message::User { .. }) | ModelTurn::Shown { .. })
-    };
-    let starts: Vec<usize> = (state.turns.iter().enumerate())
-        .filter(|(at, turn)| *at > state.dropped && is_user(turn))
-        .map(|(at, _)| at)
-        .collect();
-    // Room for an answer: a quarter of the window.
-    let keep = context_window - context_window / 4;
-    let excess = input_tokens.saturating_sub(keep);
-    let length = |turns: &[ModelTurn]| turns.iter().map(length).sum::<usize>() as u64;
-    let all = length(&kept(&state.turns, state.dropped)).max(1);
-    let enough = |at: &usize| {
-        let gone = length(&state.turns[state.dropped..*at]);
-        gone.saturating_mul(input_tokens) >= excess.saturating_mul(all)
-    };
-    starts.iter().copied().find(enough).or(starts.last().copied())
-}
-
-/// How long a turn is, roughly, in bytes.
-fn length(turn: &ModelTurn) -> usize {
-    match turn {
-        ModelTurn::Shown { text, images } => text.len() + 4096 * images.len(),
-        ModelTurn::Given(message) | ModelTurn::Sampled { message, .. } => match message {
-            Message::System { text } | Message::Developer { text } | Message::User { text } => {
-                text.len()
-            }
-            Message::Assistant { reasoning, text, tool_calls } => {
-                let calls = tool_calls.iter().map(|c| c.name.len() + c.arguments.len());
-                reasoning.as_ref().map_or(0, String::len) + text.len() + calls.sum::<usize>()
-            }
-            Message::ToolResult { output, .. } => output.len(),
-        },
     }
 }
 

@@ -138,6 +138,13 @@ impl Writer {
         self
     }
 
+    /// Puts a whole item between two samples.
+    pub fn item(&mut self, item: Item, out: &mut Written) {
+        self.close(ItemStatus::Completed, out);
+        self.added(item.clone(), out);
+        self.done(item, out);
+    }
+
     /// A call has left files behind.
     pub fn made(&mut self, files: &[MadeFile]) {
         self.files.extend_from_slice(files);

@@ -66,6 +66,8 @@ enum End {
 pub struct ScriptedBackend {
     info: ModelInfo,
     script: Vec<Script>,
+    /// Samples are counted as they are asked for, not by what the conversation holds.
+    in_order: bool,
     /// Between two tokens.
     pace: Duration,
     tries: Mutex<HashMap<(String, usize), usize>>,
@@ -84,6 +86,7 @@ impl ScriptedBackend {
                 source: "a script".into(),
             },
             script: script.into_iter().collect(),
+            in_order: false,
             pace: Duration::ZERO,
             tries: Mutex::default(),
             seen: Arc::default(),
@@ -94,6 +97,13 @@ impl ScriptedBackend {
     pub fn named(mut self, id: &str, source: &str) -> Self {
         self.info.id = id.to_owned();
         self.info.source = source.to_owned();
+        self
+    }
+
+    /// The n-th request of each conversation gets the n-th of the script, whatever the turns are: for
+    /// conversations that lose some.
+    pub fn in_order(mut self) -> Self {
+        self.in_order = true;
         self
     }
 
@@ -163,7 +173,10 @@ impl ModelBackend for ScriptedBackend {
         if input >= context_window {
             return Err(ModelError::ContextLength { input_tokens: input, context_window });
         }
-        let step = request.turns.iter().filter(|t| matches!(t, Turn::Sampled { .. })).count();
+        let step = match self.in_order {
+            true => self.try_number(&request.key, usize::MAX) - 1,
+            false => request.turns.iter().filter(|t| matches!(t, Turn::Sampled { .. })).count(),
+        };
         let Some(script) = self.script.get(step) else {
             let why =
                 format!("the script has {} samples and was asked for more", self.script.len());

@@ -19,21 +19,6 @@ use crate::responses::{refuse, shown};
 use crate::runs::Job;
 use crate::serve::Body;
 
-/// What the model is asked when a conversation is compacted.
-const COMPACT: &str = "Sum up the conversation so far for somebody who goes on with it and sees \
-     nothing else: what was asked and decided, every fact, number, name and file that still \
-     matters, what was tried and failed, and what is left to do. Write only the summary.";
-
-/// How a summary is put before the model.
-const SUMMARY: &str = "Summary of the conversation so far:\n";
-
-/// A summary as an item of a conversation.
-pub(crate) fn summary_item(id: &str, text: &str) -> Value {
-    json!({
-        "type": "message", "id": id, "role": "developer", "content": format!("{SUMMARY}{text}"),
-    })
-}
-
 impl App {
     /// Runs a job that leaves nothing behind.
     async fn run_once(self: &Arc<Self>, job: Job) -> Result<Response, ApiError> {
@@ -53,7 +38,7 @@ impl App {
 fn unstored(body: &Value) -> Result<Value, ApiError> {
     Fields::of(body, "")?;
     let mut body = body.clone();
-    for name in ["stream", "stream_options", "background", "service_tier"] {
+    for name in ["stream", "stream_options", "background", "service_tier", "context_management"] {
         body[name] = Value::Null;
     }
     body["store"] = json!(false);
@@ -87,7 +72,7 @@ pub(crate) async fn compact(
         body[name] = Value::Null;
     }
     let mut create = Create::parse(&body)?;
-    create.input.push(json!({ "role": "user", "content": COMPACT }));
+    create.input.push(json!({ "role": "user", "content": ozone_agent::SUM_UP }));
     let job = app.prepare(&tenant, create).await?;
     let (earlier, input) = (job.request.earlier.clone(), job.request.input.clone());
     let model = job.request.model.clone();

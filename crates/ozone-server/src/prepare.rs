@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use crate::app::{App, mint};
 use crate::auth::Tenant;
-use crate::counting::summary_item;
 use crate::error::ApiError;
 use crate::fetch::Fetches;
 use crate::fields::Fields;
@@ -88,7 +87,6 @@ impl App {
                 Before::Nothing | Before::Response(_) => None,
             },
             container: None,
-            sealed: create.include.encrypted_reasoning,
             current_turn_only: create.reasoning_context == ReasoningContext::CurrentTurn,
         };
         let remembered =
@@ -119,6 +117,11 @@ impl App {
         request.summary = create.summary;
         request.raw_reasoning = entry.raw_reasoning;
         request.truncation = create.truncation;
+        request.compact_threshold = create.compaction.map(|compaction| {
+            let window = entry.backend.info().context_window;
+            compaction.threshold.unwrap_or(window - window / 4)
+        });
+        request.sealed_reasoning = create.include.encrypted_reasoning;
         request.logprobs = create.include.logprobs;
         request.search_results = create.include.search_results;
         request.effort = effort;
@@ -284,8 +287,7 @@ impl App {
                     let message = format!("Invalid '{param}': {e}.");
                     ApiError::coded(&param, "invalid_encrypted_content", message)
                 })?;
-                let id = fields.string("id")?.map_or_else(|| mint("cmp_"), str::to_owned);
-                value = summary_item(&id, &text);
+                value["text"] = json!(text);
             }
             Some("compaction_trigger") => {
                 let message = format!(

@@ -28,6 +28,13 @@ pub(crate) enum Before {
     Conversation(String),
 }
 
+/// What came before is summed up while the response runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Compaction {
+    /// In tokens of a prompt. `None`: when the model's window is nearly full.
+    pub threshold: Option<u64>,
+}
+
 /// `include[]`, as far as it changes anything.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Include {
@@ -92,6 +99,7 @@ pub(crate) struct Create {
     pub max_output_tokens: Option<u64>,
     pub text: Value,
     pub truncation: Truncation,
+    pub compaction: Option<Compaction>,
     pub tier: Tier,
     pub metadata: Map<String, Value>,
     pub temperature: Option<f64>,
@@ -154,6 +162,7 @@ impl Create {
             max_output_tokens: fields.integer("max_output_tokens", 1, max)?,
             text: text(&fields)?,
             truncation,
+            compaction: compaction(&fields)?,
             tier: tier(&fields)?,
             metadata: fields.metadata()?.unwrap_or_default(),
             temperature: fields.number("temperature", 0.0, 2.0)?,
@@ -172,7 +181,6 @@ fn refuse_unsupported(fields: &Fields<'_>) -> Result<(), ApiError> {
     for (name, why) in [
         ("prompt", "prompts are not stored here; send their text as 'instructions' and 'input'"),
         ("moderation", "there is no moderation model"),
-        ("context_management", "a response is not compacted while it runs; use /responses/compact"),
     ] {
         if fields.get(name).is_some() {
             let message = format!("Unsupported parameter: '{name}': {why}.");
@@ -190,6 +198,27 @@ fn refuse_unsupported(fields: &Fields<'_>) -> Result<(), ApiError> {
         return Err(fields.bad_word("prompt_cache_retention", other, "'in_memory', '24h'"));
     }
     Ok(())
+}
+
+/// `context_management`: a list, of which one kind of entry exists.
+fn compaction(fields: &Fields<'_>) -> Result<Option<Compaction>, ApiError> {
+    let entries = fields.list("context_management")?.map_or(&[][..], Vec::as_slice);
+    let mut compaction = None;
+    for (index, entry) in entries.iter().enumerate() {
+        let place = format!("context_management[{index}]");
+        let entry = Fields::of(entry, &place)?;
+        let kind = entry.required("type")?;
+        if kind != "compaction" {
+            return Err(entry.bad_word("type", kind, "'compaction'"));
+        }
+        if compaction.is_some() {
+            let message = "Invalid 'context_management': at most one compaction is taken.";
+            return Err(ApiError::coded(&place, "invalid_value", message));
+        }
+        let threshold = entry.integer("compact_threshold", 1, u64::MAX)?;
+        compaction = Some(Compaction { threshold });
+    }
+    Ok(compaction)
 }
 
 fn before(fields: &Fields<'_>) -> Result<Before, ApiError> {

@@ -325,6 +325,7 @@ pub(crate) fn shown(item: &Item) -> Item {
         | Known::CustomToolCallOutput { status, .. } => {
             status.get_or_insert(ItemStatus::Completed);
         }
+        Known::Compaction { text, .. } => *text = None,
         Known::Reasoning { .. }
         | Known::CodeInterpreterCall { .. }
         | Known::FileSearchCall { .. }

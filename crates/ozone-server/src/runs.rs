@@ -33,8 +33,6 @@ pub(crate) struct Serve {
     pub conversation: Option<String>,
     /// Where its tools work.
     pub container: Option<String>,
-    /// The client gets its reasoning sealed.
-    pub sealed: bool,
     /// Old reasoning is left out.
     pub current_turn_only: bool,
 }
@@ -238,7 +236,7 @@ impl App {
             limits: self.limits.run,
             clock: self.clock,
             cancel: live.cancel.clone(),
-            seal: serve.sealed.then(|| self.seal_for(&serve.tenant, &model.entry.id)),
+            seal: Some(self.seal_for(&serve.tenant, &model.entry.id)),
         };
         let ended = tokio::select! {
             () = self.hard_stop.cancelled() => return,

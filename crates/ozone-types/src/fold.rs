@@ -297,6 +297,7 @@ fn settle(item: &mut Item, text: &str, is_summary: bool) {
         Known::CustomToolCall { input, .. } => *input = text,
         Known::CodeInterpreterCall { code, .. } => *code = text,
         Known::FileSearchCall { .. }
+        | Known::Compaction { .. }
         | Known::FunctionCallOutput { .. }
         | Known::CustomToolCallOutput { .. }
         | Known::McpListTools { .. }

@@ -92,6 +92,10 @@ impl ItemId {
         Self::mint("ci_")
     }
 
+    pub fn compaction() -> Self {
+        Self::mint("cmp_")
+    }
+
     pub fn file_search() -> Self {
         Self::mint("fs_")
     }

@@ -139,6 +139,16 @@ pub enum Known {
         #[serde(default)]
         results: Option<Vec<FoundPassage>>,
     },
+    /// Stands for everything before it, in fewer words.
+    Compaction {
+        #[serde(default = "ItemId::compaction", deserialize_with = "compaction_id_or_new")]
+        id: ItemId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        encrypted_content: Option<String>,
+        /// Its words, where they are open: never on their way to a client.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+    },
     /// What a server offers, as it was when it was asked.
     McpListTools {
         id: ItemId,
@@ -186,7 +196,7 @@ pub enum Known {
 }
 
 impl Known {
-    const TYPES: [&str; 12] = [
+    const TYPES: [&str; 13] = [
         "message",
         "reasoning",
         "function_call",
@@ -195,6 +205,7 @@ impl Known {
         "custom_tool_call_output",
         "code_interpreter_call",
         "file_search_call",
+        "compaction",
         "mcp_list_tools",
         "mcp_approval_request",
         "mcp_approval_response",
@@ -224,6 +235,10 @@ where
     T: Default + Deserialize<'de>,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+fn compaction_id_or_new<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ItemId, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_else(ItemId::compaction))
 }
 
 fn id_or_new<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ItemId, D::Error> {
@@ -416,6 +431,7 @@ impl Item {
                 Known::Reasoning { id, .. }
                 | Known::CodeInterpreterCall { id, .. }
                 | Known::FileSearchCall { id, .. }
+                | Known::Compaction { id, .. }
                 | Known::McpListTools { id, .. }
                 | Known::McpApprovalRequest { id, .. }
                 | Known::McpCall { id, .. },
@@ -437,7 +453,8 @@ impl Item {
             Known::CodeInterpreterCall { status, .. } | Known::FileSearchCall { status, .. } => {
                 Some(*status)
             }
-            Known::McpListTools { .. }
+            Known::Compaction { .. }
+            | Known::McpListTools { .. }
             | Known::McpApprovalRequest { .. }
             | Known::McpApprovalResponse { .. } => None,
         }

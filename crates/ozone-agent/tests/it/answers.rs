@@ -88,6 +88,7 @@ async fn a_summary_is_made_of_the_reasonings_own_sentences() {
     let mut scene = Scene::new([says(&format!("<think>\n{thought}\n</think>\n\n5"))]).await;
     scene.request.raw_reasoning = false;
     scene.request.summary = Some(Summary::Auto);
+    scene.request.sealed_reasoning = true;
     scene.seal = Some(Arc::new(|raw: &str| format!("{} bytes sealed", raw.len())));
     let response = scene.answer().await;
     insta::assert_snapshot!(show(&response), @r"

@@ -240,6 +240,10 @@ fn show_item(item: &Item) -> String {
             ("custom   ", format!("{} {input}", named(namespace, name)))
         }
         Known::CustomToolCallOutput { output, .. } => ("output   ", output.joined()),
+        Known::Compaction { encrypted_content, text, .. } => {
+            assert_eq!(*text, None, "no client reads it");
+            ("compacted", encrypted_content.clone().unwrap_or_default())
+        }
         Known::McpListTools { server_label, tools, error, .. } => {
             let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
             ("list     ", format!("{server_label} {names:?} {error:?}"))
