@@ -15,10 +15,16 @@ pub struct Curves {
 
 struct Panel {
     title: &'static str,
-    /// Name, colour, and points of (step, value).
-    lines: Vec<(&'static str, &'static str, Vec<(f64, f64)>)>,
+    lines: Vec<Line>,
     /// From 0 to 1, shown as percent.
     share: bool,
+}
+
+struct Line {
+    name: &'static str,
+    colour: &'static str,
+    /// (step, value)
+    points: Vec<(f64, f64)>,
 }
 
 const PANEL_WIDTH: f64 = 380.0;
@@ -74,44 +80,45 @@ impl Curves {
             let points = self.steps.iter();
             smooth(points.filter_map(|s| Some((s.step as f64, value(s)?))).collect())
         };
+        let line = |name, colour, points| Line { name, colour, points };
         let [blue, orange, green] = COLOURS;
         let scores = self.scores.iter().map(|(step, right)| (*step as f64, *right)).collect();
         [
             Panel {
                 title: "reward",
-                lines: vec![("of all rollouts", blue, of(&|s| Some(s.reward)))],
+                lines: vec![line("of all rollouts", blue, of(&|s| Some(s.reward)))],
                 share: false,
             },
             Panel {
                 title: "right",
                 lines: vec![
-                    ("rollouts with Python", blue, of(&|s| s.accuracy_with_tools)),
-                    ("without", orange, of(&|s| s.accuracy_without_tools)),
-                    ("held-out questions, greedy", green, scores),
+                    line("rollouts with Python", blue, of(&|s| s.accuracy_with_tools)),
+                    line("without", orange, of(&|s| s.accuracy_without_tools)),
+                    line("held-out questions, greedy", green, scores),
                 ],
                 share: true,
             },
             Panel {
                 title: "Python used",
                 lines: vec![
-                    ("where it is needed", blue, of(&|s| s.tool_use_when_needed)),
-                    ("where not", orange, of(&|s| s.tool_use_when_not_needed)),
+                    line("where it is needed", blue, of(&|s| s.tool_use_when_needed)),
+                    line("where not", orange, of(&|s| s.tool_use_when_not_needed)),
                 ],
                 share: true,
             },
             Panel {
                 title: "sampled tokens of a rollout",
-                lines: vec![("mean", blue, of(&|s| Some(s.tokens)))],
+                lines: vec![line("mean", blue, of(&|s| Some(s.tokens)))],
                 share: false,
             },
             Panel {
                 title: "entropy, nats a token",
-                lines: vec![("of what was sampled", blue, of(&|s| Some(s.entropy)))],
+                lines: vec![line("of what was sampled", blue, of(&|s| Some(s.entropy)))],
                 share: false,
             },
             Panel {
                 title: "engine against trainer, nats a token",
-                lines: vec![("mean distance of logprobs", blue, of(&|s| s.logprob_gap))],
+                lines: vec![line("mean distance of logprobs", blue, of(&|s| s.logprob_gap))],
                 share: false,
             },
         ]
@@ -131,7 +138,7 @@ impl Panel {
         let (top, right, bottom, left) = MARGIN;
         let (x0, x1) = (x + left, x + PANEL_WIDTH - right);
         let (y0, y1) = (y + PANEL_HEIGHT - bottom, y + top);
-        let points = || self.lines.iter().flat_map(|(_, _, points)| points);
+        let points = || self.lines.iter().flat_map(|line| &line.points);
         let last = points().map(|point| point.0).fold(1.0, f64::max);
         let (low, high) = if self.share { (0.0, 1.0) } else { range(points().map(|p| p.1)) };
         let at = |(step, value): (f64, f64)| {
@@ -169,8 +176,8 @@ impl Panel {
                 y0 + 16.0
             );
         }
-        let shown = self.lines.iter().filter(|(_, _, points)| !points.is_empty());
-        for (i, (name, colour, points)) in shown.enumerate() {
+        let shown = self.lines.iter().filter(|line| !line.points.is_empty());
+        for (i, Line { name, colour, points }) in shown.enumerate() {
             let path: Vec<String> = points
                 .iter()
                 .map(|point| at(*point))

@@ -467,10 +467,13 @@ impl App {
         serve: &Serve,
         message: String,
     ) -> Option<Response> {
+        if !serve.store {
+            return None;
+        }
         let mut pause = FAIL_PAUSE;
-        while serve.store {
+        loop {
             tokio::select! {
-                () = self.hard_stop.cancelled() => break,
+                () = self.hard_stop.cancelled() => return None,
                 () = tokio::time::sleep(pause) => {}
             }
             pause = (pause * 2).min(FAIL_PAUSE_MAX);
@@ -480,11 +483,10 @@ impl App {
             };
             match failed.await {
                 Ok(failed) => return Some(failed),
-                Err(StoreError::NotFound(_)) => break,
+                Err(StoreError::NotFound(_)) => return None,
                 Err(e) => tracing::error!("{id} has no end yet: {}", causes(&e)),
             }
         }
-        None
     }
 }
 

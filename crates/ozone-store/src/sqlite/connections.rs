@@ -237,8 +237,8 @@ impl Writer {
     fn commit(&self, mut batch: Vec<Box<dyn Work>>) {
         match self.transaction(&mut batch) {
             Ok(()) => {
-                let is_kept = |work: &Box<dyn Work>| work.durability() == Durability::Power;
-                let (to_keep, done): (Vec<_>, Vec<_>) = batch.into_iter().partition(is_kept);
+                let (to_keep, done): (Vec<_>, Vec<_>) =
+                    batch.into_iter().partition(|work| work.durability() == Durability::Power);
                 for work in done {
                     work.reply(Ok(()));
                 }
