@@ -29,7 +29,7 @@ pub async fn abandon(
     let raw_reasoning = request.is_some_and(|request| request.raw_reasoning);
     let view = View { raw_reasoning, ..View::default() };
     let mut written = Written::default();
-    Writer::restore(journal.fold(), view, vec![], Marks::default(), &[])
+    Writer::restore(journal.fold(), view, vec![], Marks::default(), &[], |_, _| {})
         .close(ItemStatus::Incomplete, &mut written);
     let Written { mut events, records } = written;
     response.output = journal.fold().items().to_vec();

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use futures::{Stream, StreamExt};
 use ozone_model::{
     Calls, Constraints, ModelBackend, ModelError, Sample, SampleEvent, SampleRequest, SampleStream,
-    Sampling, Stop, Turn as ModelTurn,
+    Sampling, Stop, TokenLogprob, Turn as ModelTurn,
 };
 use ozone_prompt::{Day, Delta, Message, ToolCall};
 use ozone_store::{Durability, Journal, StoreError};
@@ -178,7 +178,8 @@ impl Run {
         let failed = ResponseError { code: ErrorCode::ServerError, message: error.to_string() };
         let (built_in, view) = self.writes(&state.offer, &state.used);
         let marks = self.marks(&[]);
-        state.writer = Writer::restore(self.journal.stored().await?, view, built_in, marks, &[]);
+        state.writer =
+            Writer::restore(self.journal.stored().await?, view, built_in, marks, &[], |_, _| {});
         self.finish(&mut state, Outcome::Failed(failed)).await.or(Err(error.into()))
     }
 
@@ -212,7 +213,14 @@ impl Run {
         }
         let (built_in, view) = self.writes(&offer, &used);
         let marks = self.marks(&replay.found);
-        let writer = Writer::restore(fold, view, built_in, marks, said);
+        // The text of a whole sample was judged already.
+        let judged = replay.steps.last().filter(|_| !replay.in_sample && !said.is_empty());
+        let judged = judged.map(|step| (self.decide(&offer, &mut used, &step.sampled), step));
+        let writer = Writer::restore(fold, view, built_in, marks, said, |writer, written| {
+            if let Some((turn, step)) = &judged {
+                self.judge(turn, &step.sampled, writer, written);
+            }
+        });
         State {
             writer: writer.with_files(replay.files.clone()),
             turns: self.given(),
@@ -550,6 +558,9 @@ impl Run {
             Err(e) => return Ok(Err(Missed::Model(e))),
         };
         let mut chunks = stream.ready_chunks(CHUNKS_MAX);
+        // The rest of a tag at the end of a sample, said without an id: a killed run says it again, so
+        // it is journaled with the end.
+        let mut rest: Vec<(Vec<Delta>, Vec<TokenLogprob>)> = vec![];
         loop {
             let Some(ready) = self.next_of(&mut chunks, state.deadline).await? else {
                 let why = "its stream ended too early".to_owned();
@@ -571,27 +582,20 @@ impl Run {
                         if let Some(spending) = &mut state.spending {
                             spending.saw(new.len());
                         }
+                        let is_rest = new.is_empty();
                         ids.extend(new);
-                        if self.request.logprobs {
-                            state.logprobs.push(logprobs);
-                        }
-                        for delta in deltas {
-                            let logprobs = match &delta {
-                                Delta::Text(text) => state.logprobs.take(text),
-                                Delta::Reasoning(text)
-                                | Delta::Commentary(text)
-                                | Delta::ToolCallArguments { text, .. } => {
-                                    state.logprobs.skip(text);
-                                    vec![]
-                                }
-                                Delta::ToolCallStart { .. } | Delta::ToolCallEnd { .. } => vec![],
-                            };
-                            let piece = Said::of(delta, logprobs);
-                            state.writer.say(&piece, &mut written);
-                            Said::join(&mut said, piece);
+                        let knows_ids = !(started.is_empty() && ids.is_empty());
+                        match is_rest && knows_ids {
+                            true => rest.push((deltas, logprobs)),
+                            false => self.say(state, deltas, logprobs, &mut written, &mut said),
                         }
                     }
-                    Ok(SampleEvent::Finished(sample)) => ended = Some(Ok(sample)),
+                    Ok(SampleEvent::Finished(sample)) => {
+                        for (deltas, logprobs) in rest.drain(..) {
+                            self.say(state, deltas, logprobs, &mut written, &mut said);
+                        }
+                        ended = Some(Ok(sample));
+                    }
                     Err(e) => ended = Some(Err(e)),
                 }
             }
@@ -609,6 +613,51 @@ impl Run {
                     }
                 }
             }
+        }
+    }
+
+    fn say(
+        &self,
+        state: &mut State,
+        deltas: Vec<Delta>,
+        logprobs: Vec<TokenLogprob>,
+        written: &mut Written,
+        said: &mut Vec<Said>,
+    ) {
+        if self.request.logprobs {
+            state.logprobs.push(logprobs);
+        }
+        for delta in deltas {
+            let logprobs = match &delta {
+                Delta::Text(text) => state.logprobs.take(text),
+                Delta::Reasoning(text)
+                | Delta::Commentary(text)
+                | Delta::ToolCallArguments { text, .. } => {
+                    state.logprobs.skip(text);
+                    vec![]
+                }
+                Delta::ToolCallStart { .. } | Delta::ToolCallEnd { .. } => vec![],
+            };
+            let piece = Said::of(delta, logprobs);
+            state.writer.say(&piece, written);
+            Said::join(said, piece);
+        }
+    }
+
+    /// What becomes of the text that waited.
+    fn judge(&self, turn: &Turn, sampled: &Sampled, writer: &mut Writer, written: &mut Written) {
+        let format = &self.request.text.format;
+        match turn {
+            Turn::Finished(Outcome::Completed) if format.is_json() => {
+                let text = format.read(&sampled.text).unwrap_or_else(|_| sampled.text.clone());
+                writer.replace_text(Some(&text), written);
+            }
+            Turn::RunningTools { .. } if format.is_json() => writer.replace_text(None, written),
+            Turn::Again { .. }
+            | Turn::Finished(
+                Outcome::Failed(_) | Outcome::Incomplete(IncompleteReason::MaxSteps),
+            ) => writer.replace_text(None, written),
+            Turn::RunningTools { .. } | Turn::Finished(_) => writer.release(written),
         }
     }
 
@@ -711,21 +760,7 @@ impl Run {
                 turn = Turn::Finished(Outcome::Incomplete(IncompleteReason::CostLimit));
             }
         }
-        let format = &self.request.text.format;
-        match &turn {
-            Turn::Finished(Outcome::Completed) if format.is_json() => {
-                let text = format.read(&sampled.text).unwrap_or_else(|_| sampled.text.clone());
-                state.writer.replace_text(Some(&text), &mut written);
-            }
-            Turn::RunningTools { .. } if format.is_json() => {
-                state.writer.replace_text(None, &mut written);
-            }
-            Turn::Again { .. }
-            | Turn::Finished(
-                Outcome::Failed(_) | Outcome::Incomplete(IncompleteReason::MaxSteps),
-            ) => state.writer.replace_text(None, &mut written),
-            Turn::RunningTools { .. } | Turn::Finished(_) => state.writer.release(&mut written),
-        }
+        self.judge(&turn, &sampled, &mut state.writer, &mut written);
         if sampled.stop() == Stop::EndOfTurn {
             state.writer.end_turn(&mut written);
         }

@@ -110,13 +110,14 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Goes on where the journal ends. `said` is what a cut sample has said, or a whole one whose
-    /// call is still open.
+    /// call is still open; `judge` does again what was done with the text of a whole one.
     pub fn restore(
         fold: &Fold,
         view: View,
         built_in: Vec<(String, Shown)>,
         marks: Marks,
         said: &[Said],
+        judge: impl FnOnce(&mut Writer, &mut Written),
     ) -> Self {
         let output_index = fold.items().len() as u64;
         let (open, waiting, files) = (Open::Nothing, VecDeque::new(), vec![]);
@@ -127,6 +128,7 @@ impl Writer {
         for said in said {
             writer.say(said, &mut scratch);
         }
+        judge(&mut writer, &mut scratch);
         writer.output_index = output_index;
         writer.adopt(fold);
         writer
