@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{BackendEntry, Common, Config, ModelEntry};
 use crate::failure::Failure;
+use crate::interrupt::Interrupts;
 use crate::mcp;
 use crate::paint::Painter;
 use crate::setup::{self, Model, Python};
@@ -191,7 +192,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     let mut journal = Journal::open(store.clone(), id.clone()).await?;
     let lines = journal.lines(0);
     let cancel = CancellationToken::new();
-    tokio::spawn(watch_interrupt(cancel.clone()));
+    tokio::spawn(watch(Interrupts::listen()?, cancel.clone()));
     let spelt = request.tools.spelt().iter();
     let labels = spelt.filter_map(|tool| tool["server_label"].as_str().map(str::to_owned));
     let servers = mcp::chosen(&access, &labels.collect::<Vec<_>>(), args.approve)?;
@@ -293,17 +294,10 @@ async fn total(store: &SqliteStore, id: &ResponseId) -> Result<Total, StoreError
 }
 
 /// The first Ctrl-C ends the run properly, the second one at once.
-async fn watch_interrupt(cancel: CancellationToken) {
-    let mut term = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(term) => term,
-        Err(_) => return,
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = term.recv() => {}
-    }
+async fn watch(mut interrupts: Interrupts, cancel: CancellationToken) {
+    interrupts.next().await;
     cancel.cancel();
-    let _ = tokio::signal::ctrl_c().await;
+    interrupts.next().await;
     std::process::exit(i32::from(crate::failure::INTERRUPTED));
 }
 

@@ -7,6 +7,7 @@ mod curves;
 mod doctor;
 mod eval;
 mod failure;
+mod interrupt;
 mod mcp;
 mod paint;
 mod reinforce;

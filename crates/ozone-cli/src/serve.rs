@@ -15,10 +15,10 @@ use ozone_tools::{PythonTool, Tool};
 use ozone_types::Effort;
 use serde::Deserialize;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Common, Config, SHIPPED};
 use crate::failure::Failure;
+use crate::interrupt::Interrupts;
 use crate::mcp;
 use crate::setup::{self, Python};
 
@@ -97,27 +97,21 @@ async fn serve(args: &ServeArgs, config: &Config) -> Result<(), Failure> {
         limits: ServerLimits::default(),
         clock: crate::ask::clock,
     };
+    let interrupts = Interrupts::listen()?;
     let whom = if open { "this machine only: no API keys are set" } else { "with API keys" };
     let address = listener.local_addr()?;
     eprintln!("ozone serves {} on http://{address}/v1 ({whom})", names.join(", "));
-    server.serve(listener, stopped()).await?;
+    server.serve(listener, stopped(interrupts)).await?;
     eprintln!("stopped");
     Ok(())
 }
 
 /// The first Ctrl-C or SIGTERM lets running work end, the second one does not.
-async fn stopped() {
-    let Ok(mut term) = signal(SignalKind::terminate()) else { return };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = term.recv() => {}
-    }
+async fn stopped(mut interrupts: Interrupts) {
+    interrupts.next().await;
     eprintln!("stopping when running responses have ended (once more: at once)");
     tokio::spawn(async move {
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = term.recv() => {}
-        }
+        interrupts.next().await;
         std::process::exit(i32::from(crate::failure::INTERRUPTED));
     });
 }

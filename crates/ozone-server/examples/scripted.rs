@@ -20,6 +20,7 @@ use ozone_store::MemoryStore;
 use ozone_tools::egress::Egress;
 use ozone_tools::{ScriptedTool, Shown, Step};
 use ozone_types::Effort;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// A model that says its script again after each message of the user.
 struct Dialogue {
@@ -98,8 +99,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Runtime::new()?;
     let served = runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(format!("127.0.0.1:{port}")).await?;
+        let mut ctrl_c = signal(SignalKind::interrupt())?;
         println!("listening on {}", listener.local_addr()?);
-        let stop = async { drop(tokio::signal::ctrl_c().await) };
+        let stop = async move {
+            ctrl_c.recv().await;
+        };
         Ok(server.serve(listener, stop).await?)
     });
     let _ = std::fs::remove_dir_all(containers);

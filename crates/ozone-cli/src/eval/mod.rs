@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 use crate::ask::{clock, parse_effort};
 use crate::config::{BackendEntry, Common, Config, ModelEntry};
 use crate::failure::Failure;
+use crate::interrupt::Interrupts;
 use crate::setup::{self, Model, Python};
 use asking::Asker;
 
@@ -339,26 +340,26 @@ async fn one_run(
     let options = Options { concurrency: args.concurrency.into(), cache };
     let ask = |problem: Problem, epoch| asker.ask(problem, epoch);
     let shows = !args.form.json && io::stderr().is_terminal();
+    let mut interrupts = Interrupts::listen()?;
     let watch = |progress: &Progress| {
         if shows {
             let _ = write!(io::stderr(), "\r\x1b[K{}: {progress}", plan.label());
         }
     };
-    let ended =
-        ozone_eval::fill(&mut run, &suite.problems, &options, &judge, ask, stopped(), watch).await;
+    let ended = ozone_eval::fill(
+        &mut run,
+        &suite.problems,
+        &options,
+        &judge,
+        ask,
+        interrupts.next(),
+        watch,
+    )
+    .await;
     if shows {
         eprintln!();
     }
     Ok((run, ended?))
-}
-
-async fn stopped() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut term) = signal(SignalKind::terminate()) else { return };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = term.recv() => {}
-    }
 }
 
 fn suite(args: &RunArgs) -> Result<Suite, Failure> {
