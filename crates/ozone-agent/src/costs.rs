@@ -81,14 +81,7 @@ impl Costs {
         if self.budgets.is_empty() {
             return Ok(None);
         }
-        let told = request.told().map_or(0, |told| told.len() as u64);
-        let tools = request.tools.spelt().iter().map(|tool| tool.to_string().len() as u64);
-        let items = request.earlier.iter().chain(&request.input);
-        let users_bytes_max = context::users_bytes_max(request.compact_threshold);
-        let turns = input::turns(items, &[], model.reads_images, users_bytes_max);
-        let turns = turns.iter().map(turn_tokens_max).sum::<u64>();
-        let prompt_tokens = TEMPLATE_TOKENS_MAX + told + 2 * tools.sum::<u64>() + turns;
-        let worst = self.prices.worst_case(prompt_tokens.min(model.context_window), at);
+        let worst = self.prices.worst_case(first_prompt_max(request, model), at);
         // The run says what is wrong with its price.
         let Ok(worst) = worst else { return Ok(None) };
         for budget in &self.budgets {
@@ -99,6 +92,65 @@ impl Costs {
         }
         Ok(None)
     }
+}
+
+/// Room in the budgets for the first calls of samples that have not begun.
+impl Costs {
+    /// Holds room for so many samples of a request, in place of what was held for it before. Gives
+    /// for how many there is room. A sample that begins makes room for itself by holding one less.
+    pub(crate) async fn hold(
+        &self,
+        id: &str,
+        request: &Request,
+        model: &ModelInfo,
+        samples: u32,
+        at: i64,
+        time_max: Duration,
+    ) -> Result<u32, StoreError> {
+        let id = format!("{id}:pro");
+        if self.budgets.is_empty() {
+            return Ok(samples);
+        }
+        self.ledger.release(&id).await?;
+        let prompt_tokens = first_prompt_max(request, model) + TOOL_SPECS_TOKENS_MAX;
+        let worst = self.prices.worst_case(prompt_tokens.min(model.context_window), at);
+        let asked = request.max_output_tokens.map_or(model.context_window, |max| max);
+        // The run says what is wrong with its price.
+        let Ok(worst) = worst else { return Ok(samples) };
+        let Some(one) = worst.amount(asked.min(model.context_window)) else { return Ok(0) };
+        let (mut amount, mut count) = (Amount::ZERO, 0);
+        let mut left: Option<Amount> = None;
+        for budget in &self.budgets {
+            let of_budget = self.ledger.standing(budget, at).await?.left();
+            left = Some(left.map_or(of_budget, |left| left.min(of_budget)));
+        }
+        while count < samples && left.is_some_and(|left| amount + one <= left) {
+            amount = amount + one;
+            count += 1;
+        }
+        if count == 0 {
+            return Ok(0);
+        }
+        let budgets = self.budgets.clone();
+        let lease_until = at + time_max.as_secs() as i64 + LEASE_SLACK_SECONDS;
+        let reservation = Reservation { id, budgets, amount, at, lease_until };
+        match self.ledger.reserve(&reservation).await? {
+            Reserved::Refused(_) => Ok(0),
+            _ => Ok(count),
+        }
+    }
+}
+
+/// A bound on the tokens of a request's first prompt: a token is at least a byte of text.
+fn first_prompt_max(request: &Request, model: &ModelInfo) -> u64 {
+    let told = request.told().map_or(0, |told| told.len() as u64);
+    let tools = request.tools.spelt().iter().map(|tool| tool.to_string().len() as u64);
+    let items = request.earlier.iter().chain(&request.input);
+    let users_bytes_max = context::users_bytes_max(request.compact_threshold);
+    let turns = input::turns(items, &[], model.reads_images, users_bytes_max);
+    let turns = turns.iter().map(turn_tokens_max).sum::<u64>();
+    let tokens = TEMPLATE_TOKENS_MAX + told + 2 * tools.sum::<u64>() + turns;
+    tokens.min(model.context_window)
 }
 
 /// A rule that was begun with, so that its past is counted once.
@@ -206,6 +258,8 @@ fn reservation_of(line: &LedgerLine, lines: &[LedgerLine]) -> Option<String> {
 
 /// What a template says of its own: the longest that we know, with tools, is about 400 tokens.
 const TEMPLATE_TOKENS_MAX: u64 = 512;
+/// Tools that run here and that the request does not spell: what their descriptions come to.
+const TOOL_SPECS_TOKENS_MAX: u64 = 2_048;
 /// An answer of fewer tokens than this is none: it is not begun where money for more is wanting.
 const OUTPUT_TOKENS_MIN: u64 = 16;
 /// A picture is at most so many tokens of the prompt.

@@ -16,6 +16,9 @@ pub enum Record {
         ids: Vec<u32>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         said: Vec<Said>,
+        /// Of the tokens, where the request measures its confidence.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        logprobs: Vec<f32>,
     },
     /// What the sample said so far has come to its end; it is made anew.
     StartedOver,
@@ -124,6 +127,9 @@ pub struct Sampled {
     pub calls: Vec<RecordedCall>,
     pub problems: Vec<CallProblem>,
     pub usage: Usage,
+    /// How sure the model was of what it said, where it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,7 +157,7 @@ pub struct CallProblem {
 }
 
 impl Sampled {
-    pub fn of(sample: Sample) -> Self {
+    pub fn of(sample: Sample, confidence: Option<f64>) -> Self {
         let (reasoning, text, calls) = match sample.message {
             Message::Assistant { reasoning, text, tool_calls } => (reasoning, text, tool_calls),
             _ => (None, String::new(), vec![]),
@@ -176,6 +182,7 @@ impl Sampled {
                 .map(|p| CallProblem { call: p.index, message: p.message })
                 .collect(),
             usage: sample.usage,
+            confidence,
         }
     }
 
@@ -216,6 +223,8 @@ pub struct Replay {
     pub steps: Vec<ReplayedStep>,
     /// Ids of the sample that was cut.
     pub started: Vec<u32>,
+    /// Their logprobs.
+    pub logprobs: Vec<f32>,
     /// What that sample said; after a complete one, what it said while none of its calls is done.
     pub said: Vec<Said>,
     /// `true` in the middle of a sample.
@@ -258,23 +267,26 @@ impl Replay {
 
     fn push(&mut self, record: Record) {
         match record {
-            Record::Ids { ids, said } => {
+            Record::Ids { ids, said, logprobs } => {
                 if !std::mem::replace(&mut self.in_sample, true) {
                     self.said.clear();
                 }
                 self.started.extend(ids);
+                self.logprobs.extend(logprobs);
                 self.said.extend(said);
             }
             Record::StartedOver => {
                 self.in_sample = false;
                 self.started.clear();
                 self.said.clear();
+                self.logprobs.clear();
             }
             Record::Sampled(sampled) => {
                 if !std::mem::take(&mut self.in_sample) {
                     self.said.clear();
                 }
                 self.started.clear();
+                self.logprobs.clear();
                 self.steps.push(ReplayedStep { sampled, outputs: vec![] });
             }
             Record::ToolDone { index, output, files } => {

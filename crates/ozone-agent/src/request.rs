@@ -7,12 +7,13 @@ use ozone_prompt::Effort as PromptEffort;
 use ozone_tools::{Shown, Tool};
 use ozone_types::item::Known;
 use ozone_types::{
-    ConversationRef, Effort, Item, Reasoning, Response, ResponseId, ResponseStatus, Summary,
+    ConversationRef, Effort, Item, Mode, Reasoning, Response, ResponseId, ResponseStatus, Summary,
     ToolChoice, Truncation,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::pro::ProPolicy;
 use crate::text::{TextFormat, TextOptions};
 use crate::tools::OfferedTools;
 use crate::{check, choice, context, input, mcp};
@@ -37,6 +38,12 @@ pub struct Request {
     #[serde(default)]
     pub text: TextOptions,
     pub effort: Option<Effort>,
+    /// `reasoning.mode: "pro"`: several samples vote ([`crate::Pro`]).
+    #[serde(default)]
+    pub pro: Option<ProPolicy>,
+    /// How sure the model is of its tokens is kept in the journal's records: a sample of a vote.
+    #[serde(default)]
+    pub measured: bool,
     /// Asked for; given only where the reasoning itself is not.
     #[serde(default)]
     pub summary: Option<Summary>,
@@ -251,6 +258,8 @@ impl Request {
             parallel_tool_calls: true,
             text: TextOptions::default(),
             effort: None,
+            pro: None,
+            measured: false,
             summary: None,
             sampling: SamplingOptions::default(),
             logprobs: false,
@@ -298,6 +307,15 @@ impl Request {
         range((0.0..=2.0).contains(&temperature), "temperature", found, "0 to 2")?;
         range((0.0..=1.0).contains(&top_p), "top_p", top_p.to_string(), "0 to 1")?;
         range(top_logprobs <= 20, "top_logprobs", top_logprobs.to_string(), "0 to 20")?;
+        if let Some(policy) = &self.pro {
+            policy.check()?;
+            let range = "above 0 in pro mode, where equal samples would prove nothing";
+            let ok = temperature > 0.0;
+            if !ok {
+                let found = temperature.to_string();
+                return Err(InvalidRequest::Range { param: "temperature", found, range });
+            }
+        }
         let tokens = self.max_output_tokens.unwrap_or(1);
         range(tokens > 0, "max_output_tokens", tokens.to_string(), "at least 1")?;
         range(
@@ -332,7 +350,11 @@ impl Request {
             parallel_tool_calls: self.parallel_tool_calls,
             previous_response_id: self.echo.previous_response_id.clone(),
             prompt_cache_key: self.echo.prompt_cache_key.clone(),
-            reasoning: Reasoning { effort: self.effort, summary: self.summary },
+            reasoning: Reasoning {
+                effort: self.effort,
+                mode: if self.pro.is_some() { Mode::Pro } else { Mode::Standard },
+                summary: self.summary,
+            },
             safety_identifier: self.echo.safety_identifier.clone(),
             service_tier: self.echo.service_tier.clone(),
             store: self.echo.store,
@@ -352,6 +374,7 @@ impl Request {
             metadata: self.metadata.clone(),
             usage: None,
             user: self.echo.user.clone(),
+            pro: None,
         }
     }
 
@@ -410,12 +433,14 @@ pub(crate) fn effort(effort: Effort) -> PromptEffort {
         Effort::Minimal => PromptEffort::Minimal,
         Effort::Low => PromptEffort::Low,
         Effort::Medium => PromptEffort::Medium,
-        Effort::High | Effort::Xhigh | Effort::Max => PromptEffort::High,
+        Effort::High => PromptEffort::High,
+        Effort::Xhigh => PromptEffort::Xhigh,
+        Effort::Max => PromptEffort::Max,
     }
 }
 
 /// A tool that runs here as the response echoes it, where the request did not spell it.
-pub(crate) fn echo(tool: &dyn Tool) -> Value {
+pub fn echo(tool: &dyn Tool) -> Value {
     let spec = tool.spec();
     match tool.shown() {
         Shown::CodeInterpreter { .. } => {

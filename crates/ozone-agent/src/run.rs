@@ -30,10 +30,11 @@ use crate::mcp;
 use crate::record::{MadeFile, Record, Replay, Said, Sampled};
 use crate::request::{self, Limits, Request};
 use crate::turn::{Decided, Outcome, Rules, SampleEnd, Turn, Used};
+use crate::vote;
 use crate::writer::{CallResult, Seal, View, Writer, Written};
 
 /// Readers hear from a response at least this often (rule S11).
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// How long a sample waits for room in a budget that others hold, and how often it looks.
 const ROOM_WAIT_MAX: Duration = Duration::from_secs(60);
 const ROOM_POLL: Duration = Duration::from_millis(50);
@@ -101,6 +102,8 @@ pub(crate) struct State {
     offer: Offer,
     pub used: Used,
     pub usage: Usage,
+    /// What the sample under way has used so far: it counts where the sample is cut.
+    partial: Option<Usage>,
     /// What the run costs, where somebody pays.
     pub spending: Option<Spending>,
     /// Ids of the cut sample of a run that was killed.
@@ -108,6 +111,8 @@ pub(crate) struct State {
     /// The sample under way has said something, whoever may have read it.
     has_said: bool,
     logprobs: Logprobs,
+    /// The logprobs of the sample under way, where its confidence is measured.
+    measured: Vec<f32>,
     /// Calls that the client is to run.
     handed: Vec<ToolCall>,
     pub deadline: Instant,
@@ -141,7 +146,7 @@ impl Run {
         self.run_for(Some(costs)).await
     }
 
-    async fn run_for(mut self, costs: Option<Costs>) -> Result<Response, AgentError> {
+    pub(crate) async fn run_for(mut self, costs: Option<Costs>) -> Result<Response, AgentError> {
         if let Some(finished) = self.journal.fold().finished() {
             return Ok(finished.clone());
         }
@@ -230,10 +235,12 @@ impl Run {
             offer,
             used: Used::default(),
             usage: Usage::default(),
+            partial: None,
             spending: None,
             started: replay.started.clone(),
             has_said: replay.in_sample && !replay.said.is_empty(),
             logprobs: Logprobs::new(self.request.sampling.top_logprobs),
+            measured: replay.logprobs.clone(),
             handed: vec![],
             deadline: Instant::now() + self.limits.time_max,
         }
@@ -401,6 +408,7 @@ impl Run {
             return Ok(false);
         }
         state.logprobs = Logprobs::new(self.request.sampling.top_logprobs);
+        state.measured.clear();
         written.records.push(Record::StartedOver);
         self.append(written, Durability::Process).await?;
         Ok(true)
@@ -441,6 +449,12 @@ impl Run {
                 self.compact(state).await?;
             }
             let once = self.sample_once(state, &mut started).await;
+            let partial = state.partial.take();
+            if matches!(once, Err(Stopped::Ended(_)))
+                && let Some(partial) = partial
+            {
+                state.usage += partial;
+            }
             if !matches!(once, Ok(Ok(_))) {
                 self.cut(state).await?;
             }
@@ -567,10 +581,13 @@ impl Run {
                 return Ok(Err(Missed::Model(ModelError::Unavailable(why))));
             };
             let (mut written, mut ids, mut said) = (Written::default(), vec![], vec![]);
-            let mut ended = None;
+            let (mut measured, mut ended) = (vec![], None);
             for event in ready {
                 match event {
-                    Ok(SampleEvent::Started { input_tokens, .. }) => {
+                    Ok(SampleEvent::Started { input_tokens, cached_tokens }) => {
+                        let before = started.len() as u64;
+                        let usage = Usage::of_sample(input_tokens, cached_tokens, before, 0);
+                        state.partial = Some(usage);
                         if let Some(spending) = &mut state.spending {
                             spending.started(input_tokens);
                         }
@@ -581,6 +598,13 @@ impl Run {
                     Ok(SampleEvent::Chunk { ids: new, deltas, logprobs }) => {
                         if let Some(spending) = &mut state.spending {
                             spending.saw(new.len());
+                        }
+                        if let Some(partial) = &mut state.partial {
+                            // Of one whose ids nobody knows, about a token comes at a time.
+                            *partial += Usage::of_sample(0, 0, new.len().max(1) as u64, 0);
+                        }
+                        if self.request.measured {
+                            measured.extend(logprobs.iter().map(|token| token.logprob));
                         }
                         let is_rest = new.is_empty();
                         ids.extend(new);
@@ -601,8 +625,9 @@ impl Run {
             }
             started.extend(&ids);
             state.has_said |= !said.is_empty();
+            state.measured.extend(&measured);
             if !ids.is_empty() || !said.is_empty() {
-                written.records.insert(0, Record::Ids { ids, said });
+                written.records.insert(0, Record::Ids { ids, said, logprobs: measured });
             }
             match ended {
                 Some(Ok(sample)) => return self.sampled(state, sample, written).await.map(Ok),
@@ -702,7 +727,8 @@ impl Run {
         let left =
             self.request.max_output_tokens.map(|m| m.saturating_sub(state.used.output_tokens));
         let thought = state.usage.output_tokens_details.reasoning_tokens;
-        let thinking = self.request.effort.and_then(|e| e.thinking_tokens_max());
+        let window = self.backend.info().context_window;
+        let thinking = self.request.effort.map(|e| e.thinking_tokens_max().unwrap_or(window));
         let built_in = state.offer.built_in.iter().cloned();
         let client = state.offer.client.iter().map(|t| t.spec.clone());
         let none_left = !state.used.calls_left(self.tool_calls_max());
@@ -727,10 +753,10 @@ impl Run {
                 seed: options.seed,
                 top_logprobs: match self.request.logprobs {
                     true => options.top_logprobs.max(1),
-                    false => 0,
+                    false => u8::from(self.request.measured && self.backend.measures()),
                 },
             },
-            output_tokens_max: left.unwrap_or(self.backend.info().context_window),
+            output_tokens_max: left.unwrap_or(window),
             thinking_tokens_max: thinking.map(|max| max.saturating_sub(thought)),
             started: started.to_vec(),
             constraints: Constraints {
@@ -750,7 +776,8 @@ impl Run {
         mut written: Written,
     ) -> Result<(Sampled, Turn), Stopped> {
         let is_estimate = sample.usage_estimated;
-        let sampled = Sampled::of(sample);
+        let confidence = vote::confidence(&std::mem::take(&mut state.measured));
+        let sampled = Sampled::of(sample, confidence);
         state.has_said = false;
         let mut turn = self.decide(&state.offer, &mut state.used, &sampled);
         if let Some(spending) = &mut state.spending {
@@ -952,42 +979,53 @@ impl Run {
         response.completed_at = Some((self.clock)());
         let cost = state.spending.as_ref().map(Spending::cost);
         response.usage = Some(Usage { cost, ..state.usage });
-        let incomplete = |reason, message| Some(IncompleteDetails { reason, message });
-        let event: fn(Box<Response>) -> EventKind = match outcome {
-            Outcome::Completed => {
-                response.status = ResponseStatus::Completed;
-                |response| EventKind::Completed { response }
-            }
-            Outcome::Incomplete(reason) => {
-                response.status = ResponseStatus::Incomplete;
-                let why = state.spending.as_mut().and_then(|spending| spending.why.take());
-                let why = why.filter(|_| reason == IncompleteReason::CostLimit);
-                response.incomplete_details = incomplete(reason, why);
-                |response| EventKind::Incomplete { response }
-            }
-            Outcome::Cancelled => {
-                response.status = ResponseStatus::Cancelled;
-                response.incomplete_details = incomplete(IncompleteReason::Cancelled, None);
-                |response| EventKind::Incomplete { response }
-            }
-            Outcome::Failed(error) => {
-                response.status = ResponseStatus::Failed;
-                events.push(EventKind::Error {
-                    code: serde_json::to_value(error.code)
-                        .ok()
-                        .and_then(|c| c.as_str().map(str::to_owned)),
-                    message: error.message.clone(),
-                    param: None,
-                    error: Some(error_body(&error)),
-                });
-                response.error = Some(error);
-                |response| EventKind::Failed { response }
-            }
-        };
-        events.push(event(Box::new(response.clone())));
+        let why = state.spending.as_mut().and_then(|spending| spending.why.take());
+        events.extend(ended(outcome, why, &mut response));
         self.journal.append(events, json(&records), Durability::Power).await?;
         Ok(response)
     }
+}
+
+/// The last events of a response that ends so. `why` is what a person is told of a spent budget.
+pub(crate) fn ended(
+    outcome: Outcome,
+    why: Option<String>,
+    response: &mut Response,
+) -> Vec<EventKind> {
+    let incomplete = |reason, message| Some(IncompleteDetails { reason, message });
+    let mut events = vec![];
+    let event: fn(Box<Response>) -> EventKind = match outcome {
+        Outcome::Completed => {
+            response.status = ResponseStatus::Completed;
+            |response| EventKind::Completed { response }
+        }
+        Outcome::Incomplete(reason) => {
+            response.status = ResponseStatus::Incomplete;
+            let why = why.filter(|_| reason == IncompleteReason::CostLimit);
+            response.incomplete_details = incomplete(reason, why);
+            |response| EventKind::Incomplete { response }
+        }
+        Outcome::Cancelled => {
+            response.status = ResponseStatus::Cancelled;
+            response.incomplete_details = incomplete(IncompleteReason::Cancelled, None);
+            |response| EventKind::Incomplete { response }
+        }
+        Outcome::Failed(error) => {
+            response.status = ResponseStatus::Failed;
+            events.push(EventKind::Error {
+                code: serde_json::to_value(error.code)
+                    .ok()
+                    .and_then(|c| c.as_str().map(str::to_owned)),
+                message: error.message.clone(),
+                param: None,
+                error: Some(error_body(&error)),
+            });
+            response.error = Some(error);
+            |response| EventKind::Failed { response }
+        }
+    };
+    events.push(event(Box::new(response.clone())));
+    events
 }
 
 /// The items that these events finish.

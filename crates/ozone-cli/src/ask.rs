@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
-use ozone_agent::{Costs, Limits, OfferedTools, Request, Run};
+use ozone_agent::pro::{self, Folders};
+use ozone_agent::request::InvalidRequest;
+use ozone_agent::{Costs, Limits, OfferedTools, Outfit, Pro, ProPolicy, Request, Run};
 use ozone_cost::{Amount, Budget, BudgetRule, LedgerQuery, Over, Payer, Price, PriceBook, Total};
 use ozone_python::Refill;
 use ozone_server::{McpUse, mcp_tools};
@@ -29,6 +31,10 @@ use crate::setup::{self, Model, Python};
 Examples:
   ozone ask \"How many days lie between 1969-07-20 and 2026-11-22, and is that number prime?\"
   ozone ask -m ./qwen3-4b-q8_0.gguf -e high \"Which integers n satisfy n^2 + n = 132?\"
+  ozone ask -e none \"What is 17 * 23?\"  answer without thinking: fast and cheap
+  ozone ask --pro \"How many primes are below 1000?\"
+                                        several samples vote; few where they agree
+  ozone ask --pro --samples 32 --max-cost 0.10 -e high \"…\"
   ozone ask -f sales.csv \"What is the mean of the second column?\"
   ozone ask --mcp github \"Which issues mention timeouts?\"
   ozone ask --json \"gcd of 84 and 36?\" | jq .usage
@@ -45,12 +51,19 @@ pub struct AskArgs {
     /// A model of the configuration, or a GGUF file.
     #[arg(short, long)]
     model: Option<String>,
-    /// none, minimal, low, medium, high, xhigh or max: how much thinking is allowed.
+    /// none, minimal, low, medium, high, xhigh or max: at most 0, 512, 2,048, 8,192, 24,576 or 49,152
+    /// tokens of thinking, or as many as the context holds.
     #[arg(short, long, value_parser = parse_effort)]
     effort: Option<Effort>,
-    /// 0 takes the most likely token.
-    #[arg(long, default_value_t = 0.0, value_parser = parse_temperature)]
-    temperature: f32,
+    /// Several samples vote on the answer, each with tools of its own: slower, dearer, more reliable.
+    #[arg(long)]
+    pro: bool,
+    /// The most samples that vote; fewer are taken where the vote is clear before.
+    #[arg(long, value_name = "N", requires = "pro", value_parser = clap::value_parser!(u32).range(1..=64))]
+    samples: Option<u32>,
+    /// 0 takes the most likely token [default: 0, and 0.8 with --pro]
+    #[arg(long, value_parser = parse_temperature)]
+    temperature: Option<f32>,
     #[arg(long, default_value_t = 1.0, value_parser = parse_unit)]
     top_p: f32,
     /// Keeps the so many most likely tokens; 0 keeps all.
@@ -147,7 +160,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
         None => args.model.clone().unwrap_or_else(|| config.default_model.clone()),
     };
     let entry = setup::entry(config, &name)?;
-    let effort = args.effort.or(entry.effort);
+    let (effort, policy) = (args.effort.or(entry.effort), entry.pro.clone());
     let files_dir = config.data_dir()?.join("files").join(id.as_str());
     let finished = stored.as_ref().is_some_and(|s| s.status.is_terminal());
     let asked_at = clock();
@@ -162,6 +175,9 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
             let mut request = request(args, question, &name, &model)?;
             request.effort = effort;
             request.tools = offered(&args.mcp)?;
+            if args.pro {
+                request = in_pro_mode(args, request, policy)?;
+            }
             if let Some(why) = costs.refusal(&request, model.backend.info(), clock()).await? {
                 return Err(Failure::new(why));
             }
@@ -175,20 +191,20 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
         store.claim(&id, Owner::this_process(), Owner::is_alive).await?;
     }
 
-    let mut tools: Vec<Box<dyn Tool>> = vec![];
-    if let Some(python) = &python {
-        if let Some(cause) = &python.cause
-            && !args.json
-        {
-            eprintln!("note: {cause}");
-        }
-        let container_id = id.as_str().replacen("resp_", "cntr_", 1);
-        tools.push(Box::new(PythonTool::new(
-            python.source(),
-            container_id,
-            Some(files_dir.clone()),
-        )));
+    if let Some(cause) = python.as_ref().and_then(|python| python.cause.as_ref())
+        && !args.json
+    {
+        eprintln!("note: {cause}");
     }
+    let container_id = id.as_str().replacen("resp_", "cntr_", 1);
+    let python = python.map(Arc::new);
+    let interpreter = python.clone();
+    let python_in = move |folder: PathBuf| -> Vec<Box<dyn Tool>> {
+        let tool = |python: &Arc<Python>| -> Box<dyn Tool> {
+            Box::new(PythonTool::new(python.source(), container_id.clone(), Some(folder)))
+        };
+        interpreter.as_ref().map(tool).into_iter().collect()
+    };
     let mut journal = Journal::open(store.clone(), id.clone()).await?;
     let lines = journal.lines(0);
     let cancel = CancellationToken::new();
@@ -198,8 +214,28 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     let servers = mcp::chosen(&access, &labels.collect::<Vec<_>>(), args.approve)?;
     let limits = Limits { time_max: Duration::from_secs(args.time_limit), ..Limits::default() };
     let (backend, stop) = (model.backend.clone(), cancel.clone());
+    let (in_store, own_folder): (Arc<dyn Store>, _) = (store.clone(), files_dir.clone());
     let running = tokio::spawn(async move {
         let uses = if finished { vec![] } else { McpUse::of(servers, &[]) };
+        if request.pro.is_some() {
+            let folders = Folders::of(own_folder);
+            let run = Pro {
+                tools_shown: shown(&python_in(PathBuf::new())),
+                outfit: outfit(folders.clone(), python_in, uses, &request, &stop),
+                crown: Box::new(move |winner: &ResponseId| folders.crown(winner)),
+                store: in_store,
+                mark: serde_json::Map::new(),
+                backend,
+                journal,
+                request,
+                limits,
+                clock,
+                cancel: stop,
+                seal: None,
+            };
+            return run.run(Some(costs)).await;
+        }
+        let mut tools = python_in(own_folder);
         let taken = tools.iter().map(|tool| tool.spec().name.clone()).collect();
         let more = mcp_tools(uses, &mut journal, &request, clock(), taken, &stop).await?;
         tools.extend(more);
@@ -218,6 +254,34 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     }
     drawn.map_err(|e| Failure::new(format!("the output was closed ({e}); the run was stopped")))?;
     report(args, &response, total, model.local, started, &files_dir, &mut painter)
+}
+
+fn shown(tools: &[Box<dyn Tool>]) -> Vec<serde_json::Value> {
+    tools.iter().map(|tool| ozone_agent::request::echo(tool.as_ref())).collect()
+}
+
+/// Each sample of a vote has a folder, a Python and connections of its own.
+fn outfit(
+    folders: Folders,
+    python_in: impl Fn(PathBuf) -> Vec<Box<dyn Tool>> + Send + Sync + 'static,
+    uses: Vec<McpUse>,
+    request: &Request,
+    cancel: &CancellationToken,
+) -> Outfit {
+    let (python_in, cancel) = (Arc::new(python_in), cancel.clone());
+    let request = Request { pro: None, ..request.clone() };
+    Arc::new(move |id: ResponseId, mut journal: Journal| {
+        let (folders, python_in, uses) = (folders.clone(), python_in.clone(), uses.clone());
+        let (request, cancel) = (request.clone(), cancel.clone());
+        Box::pin(async move {
+            let folder = folders.sample(&id).map_err(|e| StoreError::Internal(Box::new(e)))?;
+            let mut tools = python_in(folder);
+            let taken = tools.iter().map(|tool| tool.spec().name.clone()).collect();
+            let more = mcp_tools(uses, &mut journal, &request, clock(), taken, &cancel).await?;
+            tools.extend(more);
+            Ok((journal, tools))
+        })
+    })
 }
 
 /// The tools of a question, where they are more than Python alone.
@@ -325,10 +389,11 @@ async fn find(store: &dyn Store, name: &str) -> Result<Stored, Failure> {
         let id: ResponseId = name.parse().map_err(|e| Failure::usage(format!("{e}")))?;
         return Ok(store.get(&id).await?);
     }
-    let newest = store.list(100).await?;
+    let newest = store.list(1_000).await?;
     newest
         .into_iter()
-        .find(|s| !s.status.is_terminal())
+        // A sample goes on with its vote.
+        .find(|s| !s.status.is_terminal() && s.request.get(pro::CHILD_OF).is_none())
         .ok_or_else(|| Failure::usage("no run waits to be resumed"))
 }
 
@@ -359,13 +424,27 @@ fn request(
     let mut request = Request::new(name, vec![item.into()], reads_images)
         .map_err(|e| Failure::usage(e.to_string()))?;
     request.instructions = model.instructions.clone();
-    request.sampling.temperature = args.temperature;
+    request.sampling.temperature = args.temperature.unwrap_or(0.0);
     request.sampling.top_p = args.top_p;
     request.sampling.top_k = args.top_k;
     request.sampling.min_p = args.min_p;
     request.sampling.seed = args.seed;
     request.max_output_tokens = args.max_output_tokens;
     Ok(request)
+}
+
+fn in_pro_mode(
+    args: &AskArgs,
+    mut request: Request,
+    policy: ProPolicy,
+) -> Result<Request, Failure> {
+    let more = args.samples.map_or(json!({}), |samples| json!({ "n_max": samples }));
+    let wrong = |e: InvalidRequest| Failure::usage(e.to_string());
+    request.pro = Some(policy.with(&more).map_err(wrong)?);
+    if args.temperature.is_none() {
+        request.sampling.temperature = pro::TEMPERATURE;
+    }
+    request.checked().map_err(wrong)
 }
 
 fn image(path: &PathBuf) -> Result<Content, Failure> {

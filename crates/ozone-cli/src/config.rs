@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use ozone_agent::ProPolicy;
 use ozone_cost::{BudgetRule, ModelPrice};
 use ozone_model::upstream::UpstreamConfig;
 use ozone_types::Effort;
@@ -49,6 +50,9 @@ pub struct ModelEntry {
     pub price: Option<ModelPrice>,
     /// Where the question names none.
     pub effort: Option<Effort>,
+    /// How samples vote in pro mode, as `{ n_max = 8 }`.
+    #[serde(default)]
+    pub pro: ProPolicy,
     /// `ozone serve`: where the request names none.
     pub temperature: Option<f32>,
     /// `ozone serve`: streams the reasoning as it is, in place of summaries.
@@ -82,6 +86,7 @@ impl ModelEntry {
             instructions: None,
             price: None,
             effort: None,
+            pro: ProPolicy::default(),
             temperature: None,
             raw_reasoning: false,
             backend: BackendEntry::Local { path, context_window: None },
@@ -224,8 +229,16 @@ fn read(path: &Path) -> Result<File, Failure> {
 
 /// A misspelt key of a `[[model]]` would otherwise be passed over in silence.
 fn unknown_key(file: &toml::Table) -> Option<String> {
-    const EACH: &[&str] =
-        &["id", "backend", "instructions", "price", "effort", "temperature", "raw_reasoning"];
+    const EACH: &[&str] = &[
+        "id",
+        "backend",
+        "instructions",
+        "price",
+        "effort",
+        "pro",
+        "temperature",
+        "raw_reasoning",
+    ];
     let models = file.get("model")?.as_array()?.iter().filter_map(|m| m.as_table());
     for model in models {
         let own: &[&str] = match model.get("backend").and_then(|b| b.as_str()) {

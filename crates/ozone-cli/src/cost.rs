@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::ValueEnum;
+use ozone_agent::pro::CHILD_OF;
 use ozone_cost::{
     By, DAY, Kind, LedgerLine, LedgerQuery, PriceBook, Report, Suite, compare, compare_suite,
     litellm, parse_instant,
@@ -186,19 +187,22 @@ async fn compared(args: &CompareArgs, config: &Config) -> Result<(), Failure> {
     }
 }
 
+/// So many of the newest responses are looked through for one that is no sample of another.
+const NEWEST_MAX: usize = 1_000;
+
 /// A response's lines with those of its children. One from before there was a ledger gets a line
 /// from its usage.
 async fn lines_of(name: &str, store: &SqliteStore) -> Result<Vec<LedgerLine>, Failure> {
-    let stored =
-        match name {
-            "last" => store.list(1).await?.pop().ok_or_else(|| {
-                Failure::usage("no response is stored here yet; ask something first")
-            })?,
-            id => {
-                let id: ResponseId = id.parse().map_err(|e| Failure::usage(format!("{e}")))?;
-                store.get(&id).await?
-            }
-        };
+    let stored = match name {
+        // The samples of a vote are counted with it.
+        "last" => (store.list(NEWEST_MAX).await?.into_iter())
+            .find(|stored| stored.request.get(CHILD_OF).is_none())
+            .ok_or_else(|| Failure::usage("no response is stored here yet; ask something first"))?,
+        id => {
+            let id: ResponseId = id.parse().map_err(|e| Failure::usage(format!("{e}")))?;
+            store.get(&id).await?
+        }
+    };
     let mut lines = store.ledger(&LedgerQuery::response(stored.id.as_str())).await?;
     lines.extend(store.ledger(&LedgerQuery::children(stored.id.as_str())).await?);
     if !lines.is_empty() {

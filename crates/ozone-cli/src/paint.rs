@@ -7,7 +7,9 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use ozone_cost::{Amount, Total};
 use ozone_types::item::Known;
-use ozone_types::{CodeOutput, Event, EventKind, Item, Response, ResponseStatus};
+use ozone_types::{
+    CodeOutput, Event, EventKind, Item, ProReport, ProStop, Response, ResponseStatus,
+};
 use serde_json::Value;
 
 const DIM: Style = Style::new().dimmed();
@@ -29,6 +31,8 @@ pub struct Painter {
     mid_line: bool,
     code_begun: bool,
     code_newlines: usize,
+    /// How the vote stands, in pro mode.
+    vote: Option<String>,
 }
 
 impl Painter {
@@ -45,6 +49,7 @@ impl Painter {
             mid_line: false,
             code_begun: false,
             code_newlines: 0,
+            vote: None,
         }
     }
 
@@ -57,7 +62,8 @@ impl Painter {
         self.turn = (self.turn + 1) % FRAMES.len();
         self.spun = true;
         let frame = FRAMES[self.turn];
-        write!(io::stderr(), "\r{DIM}{frame} {:.1} s{DIM:#}", since.as_secs_f64())
+        let vote = self.vote.as_ref().map_or_else(String::new, |vote| format!(" · {vote}"));
+        write!(io::stderr(), "\r\x1b[2K{DIM}{frame} {:.1} s{vote}{DIM:#}", since.as_secs_f64())
     }
 
     fn clear(&mut self) -> io::Result<()> {
@@ -91,6 +97,10 @@ impl Painter {
             EventKind::Created { response } => {
                 self.line(DIM, &format!("{} · {}", response.id, response.model))
             }
+            EventKind::InProgress { response } => match &response.pro {
+                Some(report) => self.vote(report),
+                None => Ok(()),
+            },
             EventKind::ReasoningTextDelta { delta, .. } => self.err(DIM, &printable(delta)),
             EventKind::ReasoningTextDone { .. } if self.mid_line => self.err(PLAIN, "\n"),
             EventKind::CodeInterpreterCallCodeDelta { delta, .. } => self.code(delta),
@@ -104,6 +114,18 @@ impl Painter {
             EventKind::OutputItemDone { item: Item::Known(item), .. } => self.item(item),
             _ => Ok(()),
         }
+    }
+
+    /// How a vote stands, once a sample has ended; on a terminal in one line that
+    /// changes, in a file in lines of their own.
+    fn vote(&mut self, report: &ProReport) -> io::Result<()> {
+        let told = standing(report);
+        if report.finished + report.failed == 0 || self.vote.as_ref() == Some(&told) {
+            return Ok(());
+        }
+        self.vote = Some(told.clone());
+        // The spinner shows it.
+        if self.spinner { Ok(()) } else { self.line(DIM, &told) }
     }
 
     /// Code as it is sampled. Newlines wait for the next character: the last ones are not shown.
@@ -211,6 +233,11 @@ impl Painter {
         for file in files {
             self.line(DIM, &format!("file: {file}"))?;
         }
+        if let Some(told) = response.pro.as_deref().map(standing)
+            && (self.spinner || self.vote.as_ref() != Some(&told))
+        {
+            self.line(DIM, &told)?;
+        }
         let usage = response.usage.unwrap_or_default();
         let calls = response
             .output
@@ -247,6 +274,29 @@ impl Painter {
         self.clear()?;
         if self.mid_line { self.err(PLAIN, "\n") } else { Ok(()) }
     }
+}
+
+/// As `pro 5/8 · 4 agree · stopped early`.
+fn standing(report: &ProReport) -> String {
+    let mut told = format!("pro {}/{}", report.finished, report.samples_max);
+    match report.votes.first() {
+        Some(leader) if leader.count > 1 => told.push_str(&format!(" · {} agree", leader.count)),
+        _ if report.finished > 1 => told.push_str(" · none agree"),
+        _ => {}
+    }
+    if report.failed > 0 {
+        told.push_str(&format!(" · {} without an answer", report.failed));
+    }
+    told.push_str(match report.stop_reason {
+        Some(ProStop::Posterior | ProStop::MOfK) if report.finished < report.samples_max => {
+            " · stopped early"
+        }
+        Some(ProStop::Verified) => " · chosen by the model",
+        Some(ProStop::Fused) => " · written from all",
+        Some(ProStop::CutShort) => " · cut short",
+        Some(ProStop::Posterior | ProStop::MOfK | ProStop::Exhausted) | None => "",
+    });
+    told
 }
 
 /// Text of a model or a tool, with nothing in it that a terminal would obey.

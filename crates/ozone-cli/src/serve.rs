@@ -177,6 +177,7 @@ async fn models(
         one.runs_here = model.local;
         one.instructions = model.instructions;
         one.effort = entry.effort;
+        one.pro = entry.pro.clone();
         one.raw_reasoning = entry.raw_reasoning;
         one.running_max = if model.local { usize::from(args.running_max) } else { one.running_max };
         one.sampling = SamplingOptions {

@@ -122,7 +122,8 @@ pub struct SampleRequest {
     pub today: Option<Day>,
     pub sampling: Sampling,
     pub output_tokens_max: u64,
-    /// Thinking is ended by force after so many tokens.
+    /// Thinking is ended by force after so many tokens. An upstream is only asked to. The sample's
+    /// usage says what came of it.
     pub thinking_tokens_max: Option<u64>,
     /// Ids of this very sample that a killed run had sampled: the sample goes on behind them, and
     /// their deltas are not reported again.
@@ -233,6 +234,12 @@ pub trait ModelBackend: Send + Sync + 'static {
     /// What its samples cannot break; by default, nothing.
     fn enforces(&self) -> Enforces {
         Enforces::default()
+    }
+
+    /// Whether each token comes with its logprob, those of thoughts included, where
+    /// [`Sampling::top_logprobs`] asks for it.
+    fn measures(&self) -> bool {
+        false
     }
 
     /// The conversation is over: what was kept under `key` may go.

@@ -27,6 +27,6 @@ pub use backend::{
 pub use local::LocalBackend;
 #[cfg(feature = "local")]
 pub use recorder::{Recorded, Recorder};
-pub use scripted::{Script, ScriptedBackend};
+pub use scripted::{Script, ScriptedBackend, Take};
 #[cfg(feature = "upstream")]
 pub use upstream::UpstreamBackend;

@@ -16,7 +16,7 @@ use ozone_prompt::{
     SpecialToken, StreamParser, TemplateError, Tokenizer, ToolSpec, Transcript, answer_grammar,
     call_grammar,
 };
-use ozone_types::Usage;
+use ozone_types::{ReasoningBudget, Usage};
 
 use crate::engine::{
     self, Engine, EngineError, EngineOptions, FinishReason, GenerateRequest, Generated,
@@ -27,6 +27,8 @@ use crate::{
     SampleRequest, SampleStream, Stop, TokenLogprob, Turn,
 };
 
+/// The most tokens of the context that are kept free of thinking, for the answer.
+const ANSWER_TOKENS_RESERVE: u64 = 1_024;
 /// Tokens that one chunk may bring: more are waiting only where the reader is slow.
 const CHUNK_TOKENS_MAX: usize = 64;
 
@@ -141,7 +143,11 @@ impl LocalBackend {
             },
             stop_ids: self.stop_ids(),
             grammars: self.grammars(request, transcript.thinking_open()),
-            thinking: self.thinking_limit(request, transcript.thinking_open()),
+            thinking: self.thinking_limit(
+                request,
+                transcript.tokens().len() as u64,
+                transcript.thinking_open(),
+            ),
             logprobs: (sampling.top_logprobs > 0).then_some(sampling.top_logprobs.into()),
             ban: Vec::new(),
             hold: Some(request.key.clone()),
@@ -180,8 +186,27 @@ impl LocalBackend {
         answer_grammar(self.template.format(), tools, shape, thinking_open, &self.tokenizer)
     }
 
-    fn thinking_limit(&self, request: &SampleRequest, open: bool) -> Option<ThinkingLimit> {
-        let tokens_max = request.thinking_tokens_max?;
+    fn thought_end(&self) -> Option<u32> {
+        let end = match self.template.format() {
+            Format::HermesQwen | Format::DeepSeekR1 => "</think>",
+            Format::Harmony => "<|end|>",
+            Format::Plain => return None,
+        };
+        self.tokenizer.vocab.encode(end, true).first().copied()
+    }
+
+    /// The limit leaves room for an answer within the context, and for the tokens that end a
+    /// thought by force: they are counted as thinking.
+    fn thinking_limit(
+        &self,
+        request: &SampleRequest,
+        input_tokens: u64,
+        open: bool,
+    ) -> Option<ThinkingLimit> {
+        let window = self.info.context_window;
+        let reserve = ANSWER_TOKENS_RESERVE.min(window / 8);
+        let room = window.saturating_sub(input_tokens).saturating_sub(reserve);
+        let tokens_max = request.thinking_tokens_max?.min(room);
         let encode = |text: &str| self.tokenizer.vocab.encode(text, true);
         let (start, farewell, end, after) = match self.template.format() {
             Format::HermesQwen | Format::DeepSeekR1 => ("<think>", "\n", "</think>", "\n\n"),
@@ -193,12 +218,14 @@ impl LocalBackend {
             ),
             Format::Plain => return None,
         };
+        let (farewell, end, after) = (encode(farewell), encode(end), encode(after));
+        let closing = (farewell.len() + end.len() + after.len()) as u64;
         Some(ThinkingLimit {
-            tokens_max: u32::try_from(tokens_max).unwrap_or(u32::MAX),
+            tokens_max: u32::try_from(tokens_max.saturating_sub(closing)).unwrap_or(u32::MAX),
             start: (!open).then(|| encode(start)),
-            end: encode(end),
-            farewell: encode(farewell),
-            after: encode(after),
+            end,
+            farewell,
+            after,
         })
     }
 
@@ -264,10 +291,16 @@ impl ModelBackend for LocalBackend {
             ids: Vec::new(),
             in_reasoning: open,
             reasoning_tokens: 0,
+            budget: request.thinking_tokens_max.map(|tokens_max| ReasoningBudget {
+                tokens_max,
+                enforced: format != Format::Plain,
+                forced_ends: 0,
+            }),
+            thought_end: self.thought_end(),
             wants_logprobs: request.sampling.top_logprobs > 0,
         };
         for &id in &request.started {
-            reading.read(id);
+            reading.read(id, false);
         }
         if let Some(stop) = self.is_whole(&request) {
             let started = SampleEvent::Started { input_tokens, cached_tokens: 0 };
@@ -292,6 +325,10 @@ impl ModelBackend for LocalBackend {
             calls: self.answer_grammar(std::slice::from_ref(&tool), &calls, false).is_some(),
             text: self.answer_grammar(&[tool], &text, false).is_some(),
         }
+    }
+
+    fn measures(&self) -> bool {
+        true
     }
 
     fn release(&self, key: &str) {
@@ -404,13 +441,19 @@ struct Reading {
     ids: Vec<u32>,
     in_reasoning: bool,
     reasoning_tokens: u64,
+    budget: Option<ReasoningBudget>,
+    /// What a thought ends with.
+    thought_end: Option<u32>,
     wants_logprobs: bool,
 }
 
 impl Reading {
-    /// Reads one id: what it says.
-    fn read(&mut self, id: u32) -> Vec<Delta> {
+    /// Reads one id: what it says. `forced`: it was not drawn.
+    fn read(&mut self, id: u32, forced: bool) -> Vec<Delta> {
         self.ids.push(id);
+        if forced && self.in_reasoning && self.thought_end == Some(id) {
+            self.budget.iter_mut().for_each(|budget| budget.forced_ends += 1);
+        }
         let bytes = self.vocab.decode_bytes(id);
         let special = self.vocab.is_special(id);
         let deltas =
@@ -457,7 +500,7 @@ impl Reading {
                 }
                 Some(Ok(Generated::Token(token))) => {
                     ids.push(token.id);
-                    deltas.extend(self.read(token.id));
+                    deltas.extend(self.read(token.id, token.forced));
                     if self.wants_logprobs {
                         logprobs.extend(self.logprob(token));
                     }
@@ -517,7 +560,8 @@ impl Reading {
                 self.cached_tokens,
                 ids.len() as u64,
                 self.reasoning_tokens,
-            ),
+            )
+            .with_budget(self.budget),
             usage_estimated: false,
             ids,
         }));

@@ -73,6 +73,10 @@ impl ModelBackend for Recorder {
         self.inner.enforces()
     }
 
+    fn measures(&self) -> bool {
+        self.inner.measures()
+    }
+
     fn release(&self, key: &str) {
         self.inner.release(key);
     }

@@ -12,12 +12,12 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream;
 use ozone_prompt::{Format, Message, StreamParser};
-use ozone_types::Usage;
+use ozone_types::{ReasoningBudget, Usage};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     ModelBackend, ModelError, ModelInfo, Sample, SampleEvent, SampleRequest, SampleStream, Stop,
-    Turn,
+    TokenLogprob, Turn,
 };
 
 /// One sample of a script.
@@ -63,9 +63,29 @@ enum End {
     Silent,
 }
 
+/// What the conversations of one seed say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Take {
+    pub script: Vec<Script>,
+    /// Of each token. Without it the tokens have none.
+    #[serde(default)]
+    pub logprob: Option<f32>,
+}
+
+impl Take {
+    pub fn new(script: impl IntoIterator<Item = Script>) -> Self {
+        Take { script: script.into_iter().collect(), logprob: None }
+    }
+
+    pub fn sure(mut self, logprob: f32) -> Self {
+        self.logprob = Some(logprob);
+        self
+    }
+}
+
 pub struct ScriptedBackend {
     info: ModelInfo,
-    script: Vec<Script>,
+    takes: Vec<Take>,
     /// Samples are counted as they are asked for, not by what the conversation holds.
     in_order: bool,
     /// Between two tokens.
@@ -78,6 +98,11 @@ pub struct ScriptedBackend {
 impl ScriptedBackend {
     /// The n-th sample of each conversation is the n-th of the script.
     pub fn new(script: impl IntoIterator<Item = Script>) -> Self {
+        ScriptedBackend::takes([Take::new(script)])
+    }
+
+    /// The conversation with seed s says the s-th of these; behind the last one they begin anew.
+    pub fn takes(takes: impl IntoIterator<Item = Take>) -> Self {
         ScriptedBackend {
             info: ModelInfo {
                 id: "scripted".into(),
@@ -85,7 +110,7 @@ impl ScriptedBackend {
                 reads_images: false,
                 source: "a script".into(),
             },
-            script: script.into_iter().collect(),
+            takes: takes.into_iter().collect(),
             in_order: false,
             pace: Duration::ZERO,
             tries: Mutex::default(),
@@ -128,6 +153,11 @@ impl ScriptedBackend {
         self.requests.lock().unwrap_or_else(|e| e.into_inner()).clone()
     }
 
+    fn take(&self, seed: u64) -> Option<&Take> {
+        let count = self.takes.len().max(1) as u64;
+        self.takes.get((seed % count) as usize)
+    }
+
     /// Counts the tries of one sample.
     fn try_number(&self, key: &str, step: usize) -> usize {
         let mut tries = self.tries.lock().unwrap_or_else(|e| e.into_inner());
@@ -135,6 +165,30 @@ impl ScriptedBackend {
         *count += 1;
         *count
     }
+}
+
+/// A text whose thoughts are held to so many tokens, and how many of them had to be ended.
+fn held(text: &str, tokens_max: Option<u64>) -> (String, u64) {
+    const OPEN: &str = "<think>\n";
+    const CLOSE: &str = "\n</think>";
+    let Some(mut left) = tokens_max.map(|max| usize::try_from(max).unwrap_or(usize::MAX)) else {
+        return (text.to_owned(), 0);
+    };
+    let (mut out, mut rest, mut ended) = (String::new(), text, 0);
+    while let Some((before, behind)) = rest.split_once(OPEN) {
+        let (thought, after) = behind.split_once(CLOSE).unwrap_or((behind, ""));
+        let mut kept = thought.len().min(left);
+        while !thought.is_char_boundary(kept) {
+            kept -= 1;
+        }
+        ended += u64::from(kept < thought.len());
+        left -= kept;
+        let close = if behind.contains(CLOSE) || kept < thought.len() { CLOSE } else { "" };
+        out.extend([before, OPEN, &thought[..kept], close]);
+        rest = after;
+    }
+    out.push_str(rest);
+    (out, ended)
 }
 
 /// Each byte of the conversation is a token.
@@ -177,13 +231,15 @@ impl ModelBackend for ScriptedBackend {
             true => self.try_number(&request.key, usize::MAX) - 1,
             false => request.turns.iter().filter(|t| matches!(t, Turn::Sampled { .. })).count(),
         };
-        let Some(script) = self.script.get(step) else {
-            let why =
-                format!("the script has {} samples and was asked for more", self.script.len());
+        let take = self.take(request.sampling.seed);
+        let script = take.map_or(&[][..], |take| &take.script);
+        let Some(script) = script.get(step) else {
+            let why = format!("the script has {} samples and was asked for more", script.len());
             return Err(ModelError::Internal(why));
         };
         let tries = self.try_number(&request.key, step);
-        let text = script.text().as_bytes().to_vec();
+        let (text, forced_ends) = held(script.text(), request.thinking_tokens_max);
+        let text = text.into_bytes();
         let (until, end) = match script {
             Script::Unavailable { times, .. } if tries <= *times => {
                 return Err(ModelError::Unavailable("the script refuses".into()));
@@ -210,10 +266,20 @@ impl ModelBackend for ScriptedBackend {
             end,
             usage: (input, cached),
             reasoning_tokens: 0,
+            budget: request.thinking_tokens_max.map(|tokens_max| ReasoningBudget {
+                tokens_max,
+                enforced: true,
+                forced_ends,
+            }),
+            logprob: take.and_then(|t| t.logprob).filter(|_| request.sampling.top_logprobs > 0),
         };
         let started = SampleEvent::Started { input_tokens: input, cached_tokens: cached };
         let rest = speech.behind(request.started.len()).stream(self.pace);
         Ok(stream::once(async { Ok(started) }).chain(rest).boxed())
+    }
+
+    fn measures(&self) -> bool {
+        self.takes.iter().any(|take| take.logprob.is_some())
     }
 
     fn release(&self, key: &str) {
@@ -231,6 +297,8 @@ struct Speech {
     stop: Stop,
     usage: (u64, u64),
     reasoning_tokens: u64,
+    budget: Option<ReasoningBudget>,
+    logprob: Option<f32>,
 }
 
 impl Speech {
@@ -249,7 +317,9 @@ impl Speech {
         if deltas.iter().any(|d| matches!(d, ozone_prompt::Delta::Reasoning(_))) {
             self.reasoning_tokens += 1;
         }
-        SampleEvent::Chunk { ids: vec![u32::from(byte)], deltas, logprobs: vec![] }
+        let measured = |logprob| TokenLogprob { bytes: vec![byte], logprob, top: vec![] };
+        let logprobs = self.logprob.map(measured).into_iter().collect();
+        SampleEvent::Chunk { ids: vec![u32::from(byte)], deltas, logprobs }
     }
 
     fn finish(self) -> Vec<Result<SampleEvent, ModelError>> {
@@ -263,7 +333,8 @@ impl Speech {
             stop: self.stop,
             message: parsed.to_message(|index| format!("call_{index}")),
             problems: parsed.problems,
-            usage: Usage::of_sample(input, cached, ids.len() as u64, self.reasoning_tokens),
+            usage: Usage::of_sample(input, cached, ids.len() as u64, self.reasoning_tokens)
+                .with_budget(self.budget),
             usage_estimated: false,
             ids,
         };

@@ -47,6 +47,8 @@ pub enum Effort {
     Low,
     Medium,
     High,
+    Xhigh,
+    Max,
 }
 
 impl Effort {
@@ -59,7 +61,7 @@ impl Effort {
         match self {
             Effort::None | Effort::Minimal | Effort::Low => "low",
             Effort::Medium => "medium",
-            Effort::High => "high",
+            Effort::High | Effort::Xhigh | Effort::Max => "high",
         }
     }
 }

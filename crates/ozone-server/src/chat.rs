@@ -75,6 +75,7 @@ pub(crate) fn to_responses(fields: &Fields<'_>) -> Result<Value, ApiError> {
         "presence_penalty",
         "frequency_penalty",
         "stream",
+        "x_pro",
     ] {
         if let Some(value) = fields.get(same) {
             body.insert(same.into(), value.clone());
@@ -100,6 +101,14 @@ pub(crate) fn to_responses(fields: &Fields<'_>) -> Result<Value, ApiError> {
         body.insert("max_output_tokens".into(), json!(tokens));
     }
     let mut reasoning = json!({ "summary": "auto" });
+    // As the Responses API and some gateways spell it.
+    if let Some(given) = fields.object("reasoning")? {
+        for name in ["effort", "mode"] {
+            if let Some(value) = given.get(name) {
+                reasoning[name] = value.clone();
+            }
+        }
+    }
     if let Some(effort) = fields.string("reasoning_effort")? {
         reasoning["effort"] = json!(effort);
     }

@@ -21,6 +21,7 @@ mod files;
 mod mcp;
 mod models;
 mod prepare;
+mod pro;
 mod request;
 mod responses;
 mod runs;
@@ -37,7 +38,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ozone_agent::{Prices, SamplingOptions};
+use ozone_agent::{Prices, ProPolicy, SamplingOptions};
 use ozone_cost::{Facts, PriceBook, Tokens};
 use ozone_model::ModelBackend;
 use ozone_store::Library;
@@ -65,6 +66,8 @@ pub struct ModelEntry {
     pub efforts: Vec<Effort>,
     /// The effort of a request that names none.
     pub effort: Option<Effort>,
+    /// How samples vote where a request asks for pro mode.
+    pub pro: ProPolicy,
     /// Streams the reasoning as it is, in place of summaries.
     pub raw_reasoning: bool,
     /// Where a request says nothing.
@@ -94,6 +97,7 @@ impl ModelEntry {
             instructions: None,
             efforts: vec![],
             effort: None,
+            pro: ProPolicy::default(),
             raw_reasoning: false,
             sampling: SamplingOptions { temperature: 1.0, ..SamplingOptions::default() },
             running_max: 64,

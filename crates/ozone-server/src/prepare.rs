@@ -132,6 +132,12 @@ impl App {
         if let Some(top_p) = create.top_p {
             request.sampling.top_p = top_p as f32;
         }
+        if let Some(x_pro) = &create.pro {
+            request.pro = Some(entry.pro.clone().with(x_pro)?);
+            if create.temperature.is_none() && request.sampling.temperature == 0.0 {
+                request.sampling.temperature = ozone_agent::pro::TEMPERATURE;
+            }
+        }
         request.sampling.top_logprobs = create.top_logprobs as u8;
         // A seed of its own for each response; it is stored, so a killed run goes on the same.
         request.sampling.seed = create.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));

@@ -2,7 +2,7 @@
 //! the store (references, files) and the loop (schemas, pairing) know.
 
 use ozone_types::response::ToolMode;
-use ozone_types::{Effort, ResponseId, Summary, ToolChoice, Truncation};
+use ozone_types::{Effort, Mode, ResponseId, Summary, ToolChoice, Truncation};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -90,6 +90,8 @@ pub(crate) struct Create {
     pub obfuscate: bool,
     pub include: Include,
     pub effort: Option<Effort>,
+    /// In pro mode: how it is to differ from the model's own policy.
+    pub pro: Option<Value>,
     pub summary: Option<Summary>,
     pub reasoning_context: ReasoningContext,
     pub tools: Vec<Value>,
@@ -153,6 +155,7 @@ impl Create {
             obfuscate,
             include: include(&fields)?,
             effort: reasoning.effort,
+            pro: pro(&fields, reasoning.mode)?,
             summary: reasoning.summary,
             reasoning_context: reasoning.context,
             tools: tools(&fields)?,
@@ -279,9 +282,22 @@ fn include(fields: &Fields<'_>) -> Result<Include, ApiError> {
     Include::parse(words)
 }
 
+/// `x_pro`, which means nothing without pro mode.
+fn pro(fields: &Fields<'_>, mode: Mode) -> Result<Option<Value>, ApiError> {
+    match (mode, fields.get("x_pro")) {
+        (Mode::Pro, given) => Ok(Some(given.cloned().unwrap_or_else(|| json!({})))),
+        (Mode::Standard, None) => Ok(None),
+        (Mode::Standard, Some(_)) => {
+            let message = "The 'x_pro' parameter is only allowed when 'reasoning.mode' is 'pro'.";
+            Err(ApiError::coded("x_pro", "invalid_value", message))
+        }
+    }
+}
+
 #[derive(Default)]
 struct Reasoning {
     effort: Option<Effort>,
+    mode: Mode,
     summary: Option<Summary>,
     context: ReasoningContext,
 }
@@ -295,17 +311,9 @@ impl Reasoning {
             Some(summary) => Some(summary),
             None => fields.word("generate_summary", SUMMARIES)?,
         };
-        match fields.string("mode")? {
-            None | Some("standard") => {}
-            Some("pro") => {
-                let message = "Unsupported value: 'reasoning.mode' is 'pro', which this model \
-                               does not offer.";
-                return Err(ApiError::coded("reasoning.mode", "unsupported_value", message));
-            }
-            Some(other) => return Err(fields.bad_word("mode", other, "'standard', 'pro'")),
-        }
         Ok(Reasoning {
             effort: fields.word("effort", efforts)?,
+            mode: fields.word("mode", "'standard', 'pro'")?.unwrap_or_default(),
             summary,
             context: fields
                 .word("context", "'auto', 'current_turn', 'all_turns'")?

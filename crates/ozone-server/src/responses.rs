@@ -265,9 +265,14 @@ pub(crate) async fn delete(
     let id = parse_id(&id)?;
     app.stored(&tenant.name, &id).await?;
     stop(&app, &id).await?;
-    match app.store.delete(&id).await {
-        Ok(()) | Err(StoreError::NotFound(_)) => {}
-        Err(e) => return Err(e.into()),
+    let last = app.store.last_event(&id).await?;
+    let pro = last.as_ref().and_then(|e| e.kind.terminal()).and_then(|r| r.pro.as_ref());
+    let samples = pro.map_or(&[][..], |pro| &pro.child_ids);
+    for id in samples.iter().chain([&id]) {
+        match app.store.delete(id).await {
+            Ok(()) | Err(StoreError::NotFound(_)) => {}
+            Err(e) => return Err(e.into()),
+        }
     }
     let (kind, tenant, parent) = (ITEM.to_owned(), tenant.name.clone(), id.to_string());
     app.store.apply(vec![Change::DeleteChildren { kind, tenant, parent }]).await?;

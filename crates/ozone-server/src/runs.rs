@@ -4,7 +4,8 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ozone_agent::{Costs, Request, Run, abandon};
+use ozone_agent::pro;
+use ozone_agent::{AgentError, Costs, Request, Run, Seal, abandon};
 use ozone_store::{Change, Durability, Journal, Owner, Reader, StoreError, Stored};
 use ozone_tools::Tool;
 use ozone_types::{EventKind, Item, Response, ResponseId, ResponseStatus};
@@ -37,7 +38,7 @@ pub(crate) struct Serve {
     pub current_turn_only: bool,
 }
 
-const SERVE: &str = "serve";
+pub(crate) const SERVE: &str = "serve";
 /// A response whose items are not addressable, nor in its conversation, yet.
 pub(crate) const UNSETTLED: &str = "unsettled";
 /// An item that `item_reference` finds.
@@ -192,56 +193,12 @@ impl App {
         let Some(_place) = self.wait_for_place(&job, &mut journal, entry, &live).await else {
             return;
         };
-        let mut tools = match self.tools_of(&job.serve) {
-            Ok(tools) => tools,
-            Err(e) => {
-                let message = "the container's folder could not be made".to_owned();
-                tracing::error!("{}: {message}: {e}", job.id);
-                self.fail(journal, &job, &live, message).await;
-                return;
-            }
+        let ended = match job.request.pro {
+            Some(_) => self.vote(&job, journal, costs, &live).await,
+            None => self.run_loop(&job, journal, costs, &live).await,
         };
-        let (now, cancel, mcp) = (self.now(), &live.cancel, job.mcp.clone());
-        let taken = tools.iter().map(|tool| tool.spec().name.clone()).collect();
-        let listed = tokio::select! {
-            () = self.hard_stop.cancelled() => return,
-            listed = mcp::tools(mcp, &mut journal, &job.request, now, taken, cancel) => listed,
-        };
-        match listed {
-            Ok(more) => tools.extend(more),
-            Err(e) => {
-                tracing::error!("{}: {}", job.id, causes(&e));
-                self.fail(journal, &job, &live, "the store failed".into()).await;
-                return;
-            }
-        }
-        let costs = match costs {
-            Some(costs) => Ok(costs),
-            None => self.costs(&job.serve.tenant, &job.id, &job.request, &job.model).await,
-        };
-        let costs = match costs {
-            Ok(costs) => costs,
-            Err(e) => {
-                tracing::error!("{}: {}", job.id, causes(&e));
-                self.fail(journal, &job, &live, "its budget could not be told".to_owned()).await;
-                return;
-            }
-        };
+        let Some(ended) = ended else { return };
         let Job { id, request, serve, model, mcp: _, tier, conversation } = job;
-        let run = Run {
-            backend: model.entry.backend.clone(),
-            tools: self.with_file_search(tools, &serve.tenant, request.tools.spelt()),
-            journal,
-            request: request.clone(),
-            limits: self.limits.run,
-            clock: self.clock,
-            cancel: live.cancel.clone(),
-            seal: Some(self.seal_for(&serve.tenant, &model.entry.id)),
-        };
-        let ended = tokio::select! {
-            () = self.hard_stop.cancelled() => return,
-            ended = run.run_costing(costs) => ended,
-        };
         let response = match ended {
             Ok(response) => response,
             Err(e) => {
@@ -264,6 +221,73 @@ impl App {
         }
         let _ = live.ended.set(response);
         drop(conversation);
+    }
+
+    /// One run of the loop. `None` when it could not begin, or the server stops first.
+    async fn run_loop(
+        self: &Arc<Self>,
+        job: &Job,
+        mut journal: Journal,
+        costs: Option<Costs>,
+        live: &Live,
+    ) -> Option<Result<Response, AgentError>> {
+        let mut tools = match self.tools_of(&job.serve) {
+            Ok(tools) => tools,
+            Err(e) => {
+                let message = "the container's folder could not be made".to_owned();
+                tracing::error!("{}: {message}: {e}", job.id);
+                self.fail(journal, job, live, message).await;
+                return None;
+            }
+        };
+        let (now, cancel, mcp) = (self.now(), &live.cancel, job.mcp.clone());
+        let taken = tools.iter().map(|tool| tool.spec().name.clone()).collect();
+        let listed = tokio::select! {
+            () = self.hard_stop.cancelled() => return None,
+            listed = mcp::tools(mcp, &mut journal, &job.request, now, taken, cancel) => listed,
+        };
+        match listed {
+            Ok(more) => tools.extend(more),
+            Err(e) => {
+                tracing::error!("{}: {}", job.id, causes(&e));
+                self.fail(journal, job, live, "the store failed".into()).await;
+                return None;
+            }
+        }
+        let Some(costs) = self.costs_of(job, costs).await else {
+            self.fail(journal, job, live, "its budget could not be told".to_owned()).await;
+            return None;
+        };
+        let (request, serve, model) = (&job.request, &job.serve, &job.model);
+        let run = Run {
+            backend: model.entry.backend.clone(),
+            tools: self.with_file_search(tools, &serve.tenant, request.tools.spelt()),
+            journal,
+            request: request.clone(),
+            limits: self.limits.run,
+            clock: self.clock,
+            cancel: live.cancel.clone(),
+            seal: Some(self.seal_for(&job.serve.tenant, &job.model.entry.id)),
+        };
+        tokio::select! {
+            () = self.hard_stop.cancelled() => None,
+            ended = run.run_costing(costs) => Some(ended),
+        }
+    }
+
+    /// What `told` says, unless it had to wait. `None`, and the reason in the log, when the budgets
+    /// cannot be told.
+    pub async fn costs_of(&self, job: &Job, told: Option<Costs>) -> Option<Costs> {
+        if told.is_some() {
+            return told;
+        }
+        match self.costs(&job.serve.tenant, &job.id, &job.request, &job.model).await {
+            Ok(costs) => Some(costs),
+            Err(e) => {
+                tracing::error!("{}: {}", job.id, causes(&e));
+                None
+            }
+        }
     }
 
     /// `None` when the server stops first.
@@ -301,7 +325,7 @@ impl App {
         Ok((self.tools)(Workplace { container_id: container_id.clone(), folder }))
     }
 
-    fn seal_for(self: &Arc<Self>, tenant: &str, model: &str) -> ozone_agent::Seal {
+    pub fn seal_for(self: &Arc<Self>, tenant: &str, model: &str) -> Seal {
         let (app, tenant, model) = (self.clone(), tenant.to_owned(), model.to_owned());
         Arc::new(move |text: &str| app.sealer.seal(&tenant, &model, text))
     }
@@ -390,6 +414,10 @@ impl App {
         }
         for unfinished in self.store.unfinished().await? {
             let stored = unfinished.stored;
+            // A sample goes on with its vote.
+            if stored.request.get(pro::CHILD_OF).is_some() {
+                continue;
+            }
             // What `ozone ask` left behind is gone on with there.
             let Some(read) = from_stored(stored.request) else { continue };
             let id = stored.id;
@@ -443,7 +471,7 @@ impl App {
         self.launch(job, journal, entry, None).await.map(drop).map_err(|e| e.to_string())
     }
 
-    async fn fail(&self, mut journal: Journal, job: &Job, live: &Live, message: String) {
+    pub async fn fail(&self, mut journal: Journal, job: &Job, live: &Live, message: String) {
         let failed = abandon(&mut journal, Some(&job.request), self.now(), message.clone()).await;
         drop(journal);
         let failed = match failed {

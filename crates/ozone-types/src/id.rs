@@ -29,6 +29,11 @@ macro_rules! id {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// An id that says whose part it is, and is the same each time.
+            pub fn part(&self, name: impl fmt::Display) -> Self {
+                Self(format!("{}-{name}", self.0))
+            }
         }
 
         impl fmt::Display for $name {

@@ -9,6 +9,7 @@ pub mod event;
 pub mod fold;
 pub mod id;
 pub mod item;
+pub mod pro;
 pub mod response;
 pub mod usage;
 
@@ -20,8 +21,9 @@ pub use item::{
     Annotation, CodeOutput, Content, FoundPassage, Item, ItemStatus, McpTool, OutputPart, Phase,
     Role, Text,
 };
+pub use pro::{ProReport, ProStop, Votes};
 pub use response::{
-    ConversationRef, Effort, IncompleteDetails, IncompleteReason, Reasoning, Response,
+    ConversationRef, Effort, IncompleteDetails, IncompleteReason, Mode, Reasoning, Response,
     ResponseStatus, Summary, ToolChoice, ToolMode, Truncation,
 };
-pub use usage::{Cost, InputDetails, OutputDetails, Usage};
+pub use usage::{Cost, InputDetails, OutputDetails, ReasoningBudget, Usage};

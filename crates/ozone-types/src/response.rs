@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Item, ResponseError, ResponseId, Usage};
+use crate::{Item, ProReport, ResponseError, ResponseId, Usage};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -83,9 +83,20 @@ pub enum Summary {
     Detailed,
 }
 
+/// Whether one run of the model gives the answer, or several vote on it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    #[default]
+    Standard,
+    Pro,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reasoning {
     pub effort: Option<Effort>,
+    #[serde(default)]
+    pub mode: Mode,
     pub summary: Option<Summary>,
 }
 
@@ -168,6 +179,9 @@ pub struct Response {
     pub usage: Option<Usage>,
     #[serde(default)]
     pub user: Option<String>,
+    /// Ozone's own: how the samples of a `pro` answer voted.
+    #[serde(default, rename = "x_pro", skip_serializing_if = "Option::is_none")]
+    pub pro: Option<Box<ProReport>>,
 }
 
 impl Response {

@@ -32,6 +32,23 @@ pub struct Cost {
     pub unknown_calls: u64,
 }
 
+impl Cost {
+    /// What two of them come to; what is unknown of one is unknown of both.
+    pub fn and(self, other: Cost) -> Cost {
+        let both = self.amount.zip(other.amount);
+        Cost {
+            amount: both.and_then(|(one, other)| one.checked_add(other)),
+            is_estimate: self.is_estimate || other.is_estimate,
+            unknown_calls: self.unknown_calls + other.unknown_calls,
+        }
+    }
+
+    /// In dollars, with all its decimals and no more.
+    pub fn dollars(self) -> Option<String> {
+        self.amount.map(decimal)
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct WireCost {
     cost: Option<f64>,
@@ -102,9 +119,39 @@ pub struct InputDetails {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputDetails {
     pub reasoning_tokens: u64,
+    /// Ozone's own: what the thinking was held to, where an effort was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_budget: Option<ReasoningBudget>,
+}
+
+/// What the effort came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReasoningBudget {
+    pub tokens_max: u64,
+    /// `false` where an upstream was only asked to think so much.
+    pub enforced: bool,
+    /// How often a thought was ended by force.
+    pub forced_ends: u64,
+}
+
+impl ReasoningBudget {
+    /// Later samples of a response get what earlier ones left: its budget is the largest of them.
+    fn with(self, other: ReasoningBudget) -> Self {
+        ReasoningBudget {
+            tokens_max: self.tokens_max.max(other.tokens_max),
+            enforced: self.enforced && other.enforced,
+            forced_ends: self.forced_ends + other.forced_ends,
+        }
+    }
 }
 
 impl Usage {
+    /// With the budget that the thinking was held to.
+    pub fn with_budget(mut self, budget: Option<ReasoningBudget>) -> Self {
+        self.output_tokens_details.reasoning_budget = budget;
+        self
+    }
+
     /// The usage of one sample. `cached` is at most `input`, `reasoning` at most `output`.
     pub fn of_sample(input: u64, cached: u64, output: u64, reasoning: u64) -> Self {
         Usage {
@@ -114,7 +161,10 @@ impl Usage {
                 cache_write_tokens: 0,
             },
             output_tokens: output,
-            output_tokens_details: OutputDetails { reasoning_tokens: reasoning.min(output) },
+            output_tokens_details: OutputDetails {
+                reasoning_tokens: reasoning.min(output),
+                reasoning_budget: None,
+            },
             total_tokens: input + output,
             cost: None,
         }
@@ -129,7 +179,12 @@ impl AddAssign for Usage {
         self.input_tokens_details.cache_write_tokens +=
             other.input_tokens_details.cache_write_tokens;
         self.output_tokens += other.output_tokens;
-        self.output_tokens_details.reasoning_tokens += other.output_tokens_details.reasoning_tokens;
+        let (own, more) = (&mut self.output_tokens_details, other.output_tokens_details);
+        own.reasoning_tokens += more.reasoning_tokens;
+        own.reasoning_budget = match (own.reasoning_budget, more.reasoning_budget) {
+            (Some(one), Some(other)) => Some(one.with(other)),
+            (one, other) => one.or(other),
+        };
         self.total_tokens += other.total_tokens;
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use ozone_prompt::Effort;
+use ozone_types::Effort as Word;
 use serde_json::{Value, json};
 
 use crate::Sampling;
@@ -65,14 +66,24 @@ fn rounded(value: f32) -> Value {
     value.to_string().parse::<f64>().map_or(Value::Null, |value| json!(value))
 }
 
-pub fn effort(effort: Effort) -> &'static str {
-    match effort {
-        Effort::None => "none",
-        Effort::Minimal => "minimal",
-        Effort::Low => "low",
-        Effort::Medium => "medium",
-        Effort::High => "high",
-    }
+/// What an upstream may be told that names no words: those beyond are known to few.
+const USUAL_EFFORTS: [Word; 5] = [Word::None, Word::Minimal, Word::Low, Word::Medium, Word::High];
+
+/// The strongest word that the upstream knows and that asks for no more than `effort`, or else its
+/// weakest.
+pub fn effort(effort: Effort, known: &[Word]) -> Word {
+    let asked = match effort {
+        Effort::None => Word::None,
+        Effort::Minimal => Word::Minimal,
+        Effort::Low => Word::Low,
+        Effort::Medium => Word::Medium,
+        Effort::High => Word::High,
+        Effort::Xhigh => Word::Xhigh,
+        Effort::Max => Word::Max,
+    };
+    let known: &[Word] = if known.is_empty() { &USUAL_EFFORTS } else { known };
+    let within = known.iter().filter(|word| **word <= asked).max();
+    within.or(known.iter().min()).copied().unwrap_or(asked)
 }
 
 /// Arguments as history has them. Servers parse them and refuse the whole request where they

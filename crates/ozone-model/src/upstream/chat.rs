@@ -47,11 +47,15 @@ pub fn request(config: &UpstreamConfig, request: &SampleRequest, fields: &Fields
         }
     }
     if let Some(effort) = request.effort {
-        optional("reasoning_effort", json!(body::effort(effort)));
+        optional("reasoning_effort", json!(body::effort(effort, &config.efforts)));
         if effort == Effort::None {
             // Qwen's and GLM's switch; effort alone does not reach their templates everywhere.
             optional("chat_template_kwargs", json!({"enable_thinking": false}));
         }
+    }
+    if let (Some(name), Some(tokens)) = (&config.thinking_budget_field, request.thinking_tokens_max)
+    {
+        optional(name, json!(tokens));
     }
     if let Some(key) = &request.cache_key {
         optional("prompt_cache_key", json!(key));

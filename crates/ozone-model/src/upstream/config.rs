@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use ozone_prompt::Format;
+use ozone_types::Effort;
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -34,6 +35,14 @@ pub struct UpstreamConfig {
     /// The upstream's template opens the thought, and its text begins in the middle of it.
     #[serde(default)]
     pub thinking_open: bool,
+    /// The words for effort that this upstream knows, as `["low", "high", "xhigh"]`; others become
+    /// the nearest of them. Left out: `none` to `high`.
+    #[serde(default)]
+    pub efforts: Vec<Effort>,
+    /// The field that takes the most tokens of thinking, where there is one: vLLM's
+    /// `thinking_token_budget`, others' `thinking_budget`.
+    #[serde(default)]
+    pub thinking_budget_field: Option<String>,
     /// Fields of the request that this upstream must not get, as `temperature`.
     #[serde(default)]
     pub omit: Vec<String>,
@@ -57,6 +66,8 @@ impl UpstreamConfig {
         "reads_images",
         "format",
         "thinking_open",
+        "efforts",
+        "thinking_budget_field",
         "omit",
         "extra_body",
         "limits",
@@ -74,6 +85,8 @@ impl UpstreamConfig {
             reads_images: false,
             format: None,
             thinking_open: false,
+            efforts: vec![],
+            thinking_budget_field: None,
             omit: vec![],
             extra_body: Map::new(),
             limits: UpstreamLimits::default(),

@@ -1,7 +1,7 @@
 //! Bytes of an upstream's answer to the events of a sample. No I/O: the tests and the fuzzer push
 //! bytes, the backend pushes what its socket gives.
 
-use ozone_types::Usage;
+use ozone_types::{ReasoningBudget, Usage};
 use serde_json::Value;
 
 use super::chat::ChatReader;
@@ -22,6 +22,7 @@ pub struct AnswerReader {
     bytes_left: u64,
     asked: Asked,
     output_tokens_max: u64,
+    budget: Option<ReasoningBudget>,
     used: Option<Used>,
     ended: Option<Ended>,
     started: bool,
@@ -53,6 +54,11 @@ impl AnswerReader {
             bytes_left: config.limits.response_bytes_max,
             asked,
             output_tokens_max: request.output_tokens_max,
+            budget: request.thinking_tokens_max.map(|tokens_max| ReasoningBudget {
+                tokens_max,
+                enforced: false,
+                forced_ends: 0,
+            }),
             used: None,
             ended: None,
             started: false,
@@ -208,7 +214,8 @@ impl AnswerReader {
             ids: vec![],
             message: said.message,
             problems: said.problems,
-            usage: Usage::of_sample(used.input, used.cached, used.output, reasoning),
+            usage: Usage::of_sample(used.input, used.cached, used.output, reasoning)
+                .with_budget(self.budget),
             usage_estimated: self.used.is_none(),
         }));
     }

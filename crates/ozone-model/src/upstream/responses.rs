@@ -50,7 +50,8 @@ pub fn request(
         optional("max_output_tokens", json!(tokens));
     }
     if let Some(effort) = request.effort {
-        optional("reasoning", json!({"effort": body::effort(effort), "summary": "auto"}));
+        let word = body::effort(effort, &config.efforts);
+        optional("reasoning", json!({"effort": word, "summary": "auto"}));
     }
     if let Some(key) = &request.cache_key {
         optional("prompt_cache_key", json!(key));

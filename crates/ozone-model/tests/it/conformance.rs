@@ -135,6 +135,22 @@ pub async fn check_all(backend: &dyn ModelBackend) {
     assert_eq!(sampled.ids.len(), 7);
 }
 
+/// Thinking is held to its limit, and the sample says so. `thinks` is a request whose sample would
+/// think for more than 100 tokens; `closing` tokens may be needed to end a thought by force.
+pub async fn check_thinking(backend: &dyn ModelBackend, thinks: &SampleRequest, closing: u64) {
+    for limit in [0, closing, closing + 20, 90] {
+        let request = SampleRequest { thinking_tokens_max: Some(limit), ..thinks.clone() };
+        let usage = sample(backend, &request).await.unwrap().sample.usage;
+        let details = usage.output_tokens_details;
+        assert!(details.reasoning_tokens <= limit.max(closing), "{usage:?} for {limit}");
+        let budget = details.reasoning_budget.expect("a limit is a budget");
+        assert_eq!((budget.tokens_max, budget.enforced), (limit, true));
+        assert_eq!(budget.forced_ends, 1, "{usage:?} for {limit}");
+    }
+    let free = sample(backend, thinks).await.unwrap().sample.usage;
+    assert_eq!(free.output_tokens_details.reasoning_budget, None);
+}
+
 /// The laws that need no ids.
 pub async fn check_without_ids(backend: &dyn ModelBackend) {
     an_answer_stops_at_its_limit(backend).await;

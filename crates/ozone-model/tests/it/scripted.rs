@@ -15,6 +15,21 @@ async fn the_script_is_a_model() {
 }
 
 #[tokio::test]
+async fn thinking_is_held_to_its_limit() {
+    let thought = "Let me see. ".repeat(40);
+    let script = Script::says(format!("<think>\n{thought}\n</think>\n\nIt is 4."));
+    let backend = ScriptedBackend::new([script]);
+    conformance::check_thinking(&backend, &conformance::ask("think", "2 + 2?", 1000), 0).await;
+    let limited = conformance::ask("short", "2 + 2?", 1000);
+    let limited = ozone_model::SampleRequest { thinking_tokens_max: Some(3), ..limited };
+    let sampled = conformance::sample(&backend, &limited).await.unwrap();
+    let ozone_prompt::Message::Assistant { reasoning, text, .. } = sampled.sample.message else {
+        panic!("not an assistant's message");
+    };
+    assert_eq!((reasoning.as_deref(), text.as_str()), (Some("Let"), "It is 4."));
+}
+
+#[tokio::test]
 async fn a_call_is_read_from_the_script() {
     let backend = ScriptedBackend::new([Script::runs("I compute.", "print(1)")]);
     let request = conformance::ask("call", "Compute.", 1000);

@@ -11,6 +11,7 @@ mod fuzz;
 mod kill;
 mod limits;
 mod mcp;
+mod pro;
 mod responses;
 mod support;
 mod toy;

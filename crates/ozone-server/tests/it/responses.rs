@@ -427,9 +427,15 @@ async fn each_mistake_names_its_parameter() {
             json!({"input": "?", "reasoning": {"effort": "huge"}}),
             "400 reasoning.effort invalid_value",
         ),
+        (json!({"input": "?", "reasoning": {"mode": "best"}}), "400 reasoning.mode invalid_value"),
+        (json!({"input": "?", "x_pro": {"n_max": 4}}), "400 x_pro invalid_value"),
         (
-            json!({"input": "?", "reasoning": {"mode": "pro"}}),
-            "400 reasoning.mode unsupported_value",
+            json!({"input": "?", "reasoning": {"mode": "pro"}, "x_pro": {"n_max": 99}}),
+            "400 x_pro.n_max invalid_value",
+        ),
+        (
+            json!({"input": "?", "reasoning": {"mode": "pro"}, "temperature": 0}),
+            "400 temperature invalid_value",
         ),
         (json!({"input": "?", "reasoning": "high"}), "400 reasoning invalid_type"),
         (json!({"input": "?", "include": ["everything"]}), "400 include invalid_value"),

@@ -69,7 +69,7 @@ fn response(id: &ResponseId, status: ResponseStatus) -> Box<ozone_types::Respons
             "status": status, "background": false, "error": null, "incomplete_details": null,
             "instructions": null, "max_output_tokens": null, "max_tool_calls": null, "model": "m",
             "output": [], "parallel_tool_calls": true, "previous_response_id": null,
-            "reasoning": {"effort": null, "summary": null}, "service_tier": "default",
+            "reasoning": {"effort": null, "mode": "standard", "summary": null}, "service_tier": "default",
             "store": true, "temperature": 1.0, "top_p": 1.0, "presence_penalty": 0.0,
             "frequency_penalty": 0.0, "top_logprobs": 0, "text": {}, "tool_choice": "auto",
             "tools": [], "truncation": "disabled", "metadata": {}, "usage": null

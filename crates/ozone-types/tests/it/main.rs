@@ -29,7 +29,7 @@ fn response(status: &str, output: &[Item], usage: Value) -> Box<ozone_types::Res
             "status": status, "background": false, "error": null, "incomplete_details": null,
             "instructions": null, "max_output_tokens": null, "max_tool_calls": null, "model": "m",
             "output": output, "parallel_tool_calls": true, "previous_response_id": null,
-            "reasoning": {"effort": "high", "summary": null}, "service_tier": "default",
+            "reasoning": {"effort": "high", "mode": "standard", "summary": null}, "service_tier": "default",
             "store": true, "temperature": 0.7, "top_p": 1.0, "presence_penalty": 0.0,
             "frequency_penalty": 0.0, "top_logprobs": 0, "text": {"format": {"type": "text"}},
             "tool_choice": "auto", "tools": [], "truncation": "disabled", "metadata": {},
