@@ -46,6 +46,9 @@ pub type Outfit = Arc<
         + Sync,
 >;
 
+/// Told of the sample that wins.
+pub type Crown = Box<dyn Fn(&ResponseId) -> std::io::Result<()> + Send + Sync>;
+
 /// One response in pro mode on its way. Dropping it leaves journals that can be resumed.
 pub struct Pro {
     pub backend: Arc<dyn ModelBackend>,
@@ -66,7 +69,7 @@ pub struct Pro {
     /// What is stored beside the request of a sample.
     pub mark: Map<String, Value>,
     /// Told who has won before anybody else hears of it: the winner's files become the response's.
-    pub crown: Box<dyn Fn(&ResponseId) -> std::io::Result<()> + Send + Sync>,
+    pub crown: Crown,
 }
 
 /// A sample that has ended, or the check behind them.

@@ -442,7 +442,7 @@ async fn killed_behind_any_step_it_votes_the_same_and_runs_no_finished_sample_ag
         assert_eq!(report(&response).winner, report(&whole).winner);
         let used = response.usage.unwrap().output_tokens;
         assert_eq!(used, whole.usage.unwrap().output_tokens, "killed behind step {stop}");
-        let called = scene.called.lock().unwrap();
+        let called = scene.called.lock().unwrap().clone();
         assert!(finished.iter().all(|id| !called.contains_key(id)), "killed behind step {stop}");
         Fold::of(&events(&*store, &scene.id).await).unwrap();
     }

@@ -18,7 +18,10 @@ async fn real_python_prints_what_the_traces_say() {
         for kind in generator.kinds().iter().filter(|k| !k.name.starts_with("tool/outside")) {
             let question = generator.question_of(kind.name, 1).unwrap();
             // Each question has a kernel without variables.
-            kernel.execute("%reset -f", &ExecuteOptions::default(), |_| {}).await.unwrap();
+            kernel
+                .execute("%reset_selective -f .*", &ExecuteOptions::default(), |_| {})
+                .await
+                .unwrap();
             for step in &question.steps {
                 let execution =
                     kernel.execute(&step.code, &ExecuteOptions::default(), |_| {}).await.unwrap();
