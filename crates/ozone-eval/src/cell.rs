@@ -16,6 +16,8 @@ pub struct Answered {
     pub reason: Option<String>,
     /// Calls of tools.
     pub calls: usize,
+    /// Samples that voted, or were cut as the vote was decided; 1 without a vote.
+    pub samples: u32,
     /// Of all model calls together.
     pub usage: Usage,
     /// Of each call.

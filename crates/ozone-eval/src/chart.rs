@@ -268,7 +268,7 @@ fn mark(svg: &mut String, p: &Point<'_>, colour: usize, taken: &mut Vec<[f64; 4]
         100.0 * p.run.accuracy_low,
         100.0 * p.run.accuracy_high
     ));
-    let _ = match p.run.pro {
+    let _ = match p.run.pro.is_some() {
         true => writeln!(
             svg,
             "<path class=\"f{colour}\" d=\"M{x:.1} {:.1}l7 7l-7 7l-7 -7z\"><title>{told}</title></path>",

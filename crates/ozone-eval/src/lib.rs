@@ -27,7 +27,7 @@ pub use chart::{Axis, chart};
 pub use folder::{FolderError, RunFolder};
 pub use grade::{Expected, Judge, Unjudged, Verdict};
 pub use page::page;
-pub use plan::{Manifest, Plan, Session, hash_file};
+pub use plan::{Manifest, Plan, Pro, Session, hash_file};
 pub use problem::Problem;
 pub use read::{Format, ReadError};
 pub use run::{Ended, Options, Progress, RunError, fill};

@@ -100,6 +100,7 @@ fn figures_table(runs: &[Summary]) -> String {
         "dollars",
         "machines",
         "tool calls",
+        "samples",
         "open",
     ]);
     let line = |run: &Summary| {
@@ -116,6 +117,7 @@ fn figures_table(runs: &[Summary]) -> String {
             dollars(run.usd_mean),
             run.machine_usd_mean.map_or("–".into(), |usd| dollars(Some(usd))),
             format!("{:.2}", run.tool_calls as f64 / run.samples.max(1) as f64),
+            format!("{:.1}", run.samples_mean),
             (run.failed + run.missing).to_string(),
         ]
     };

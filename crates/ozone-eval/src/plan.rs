@@ -11,6 +11,20 @@ use sha2::{Digest, Sha256};
 use crate::problem::{hash, hex};
 use crate::{Problem, Suite};
 
+/// Several samples that vote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pro {
+    pub samples_max: u32,
+    /// No more samples than it takes to be certain.
+    pub stops_early: bool,
+}
+
+impl Pro {
+    pub(crate) fn name(self) -> &'static str {
+        if self.stops_early { "pro" } else { "pro without a stop" }
+    }
+}
+
 /// Everything that an answer depends on, but for the program itself. A folder holds the answers of
 /// one plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,10 +38,10 @@ pub struct Plan {
     pub instructions: Option<String>,
     /// `None`: as the model's entry or the model itself has it.
     pub effort: Option<Effort>,
-    pub pro: bool,
+    pub pro: Option<Pro>,
     /// How often each question is asked.
     pub repeats: u32,
-    /// Of the first repeat; each further one adds one.
+    /// Of the first repeat; each further one goes on behind the samples of the one before.
     pub seed: u64,
     pub temperature: f32,
     pub max_output_tokens: Option<u64>,
@@ -47,7 +61,7 @@ impl Plan {
             model_hash: model_hash.to_owned(),
             instructions: None,
             effort: None,
-            pro: false,
+            pro: None,
             repeats: 1,
             seed: 0,
             temperature: 0.0,
@@ -60,8 +74,8 @@ impl Plan {
     /// `ozone-mini high pro`, for people and for the names of folders.
     pub fn label(&self) -> String {
         let effort = self.effort_name().map(|e| format!(" {e}")).unwrap_or_default();
-        let (pro, tools) =
-            (if self.pro { " pro" } else { "" }, if self.tools { "" } else { " no tools" });
+        let pro = self.pro.map(|pro| format!(" {}", pro.name())).unwrap_or_default();
+        let tools = if self.tools { "" } else { " no tools" };
         format!("{}{effort}{pro}{tools}", self.model)
     }
 
@@ -70,12 +84,18 @@ impl Plan {
         name.as_str().map(str::to_owned)
     }
 
+    /// Of the first sample of a repeat. No two samples of a question share one.
+    pub fn seed_of(&self, epoch: u32) -> u64 {
+        let samples = self.pro.map_or(1, |pro| pro.samples_max);
+        self.seed.wrapping_add(u64::from(epoch) * u64::from(samples))
+    }
+
     /// The name of an answer in the cache: equal for equal questions to the same program, whatever
     /// the suite.
     pub(crate) fn key(&self, program: &str, problem: &Problem, epoch: u32) -> String {
         let Plan { model, model_hash, instructions, effort, pro, temperature, .. } = self;
-        let seed = self.seed.wrapping_add(u64::from(epoch));
-        let sampling = (temperature, seed, epoch, self.max_output_tokens, self.seconds_max);
+        let sampling =
+            (temperature, self.seed_of(epoch), epoch, self.max_output_tokens, self.seconds_max);
         let asked = (&problem.text, problem.offer, self.tools);
         hash(&((program, model, model_hash, instructions, effort, pro), sampling, asked))
     }

@@ -6,7 +6,7 @@ use ozone_types::Usage;
 use serde::Serialize;
 
 use crate::stats::{self, Estimate, Paired, Tally};
-use crate::{Cell, Plan, RunFolder};
+use crate::{Cell, Plan, Pro, RunFolder};
 
 /// What a run came to. Questions that failed are in no figure but `failed`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -15,7 +15,7 @@ pub struct Summary {
     pub suite_hash: String,
     pub model: String,
     pub effort: Option<String>,
-    pub pro: bool,
+    pub pro: Option<Pro>,
     pub tools: bool,
     pub temperature: f32,
     pub seed: u64,
@@ -49,6 +49,8 @@ pub struct Summary {
     pub output_tokens_mean: f64,
     pub reasoning_tokens_mean: f64,
     pub seconds_mean: f64,
+    /// Of a vote, with those that were cut; 1 without one.
+    pub samples_mean: f64,
     /// `None` where a price is unknown.
     pub usd_mean: Option<f64>,
     /// What own machines cost.
@@ -146,6 +148,7 @@ impl Summary {
                 c.answered.usage.output_tokens_details.reasoning_tokens as f64
             }),
             seconds_mean: mean(&|c| c.answered.seconds),
+            samples_mean: mean(&|c| f64::from(c.answered.samples)),
             usd_mean: mean_if_known(Cell::usd),
             machine_usd_mean: mean_if_known(Cell::machine_usd),
             seconds: sum(&|c| c.answered.seconds),
@@ -156,7 +159,7 @@ impl Summary {
     /// What a point of the chart is called beside its model.
     pub fn setting(&self) -> String {
         let mut words: Vec<&str> = self.effort.as_deref().into_iter().collect();
-        words.extend(self.pro.then_some("pro"));
+        words.extend(self.pro.map(Pro::name));
         words.extend((!self.tools).then_some("no tools"));
         words.join(" ")
     }

@@ -105,6 +105,9 @@ fn alone(run: &Summary) -> String {
         run.seconds_mean,
         dollars(run.usd_mean),
     ));
+    if let Some(pro) = run.pro {
+        out.push_str(&format!("a vote: {:.1} of {} samples\n", run.samples_mean, pro.samples_max));
+    }
     out.push_str(&open(run));
     out
 }
@@ -136,6 +139,8 @@ fn rows(runs: &[Summary]) -> String {
     head.extend(
         k.iter().flat_map(|k| [format!("pass@{k}"), format!("maj@{k}"), format!("pass^{k}")]),
     );
+    let votes = runs.iter().any(|run| run.pro.is_some());
+    head.extend(votes.then(|| "samples".to_owned()));
     head.extend(["tokens", "seconds", "cost", "open"].map(str::to_owned));
     let right = head.len() - 1;
     let mut lines = vec![head];
@@ -152,6 +157,7 @@ fn rows(runs: &[Summary]) -> String {
         for (_, figures) in figures(run).into_iter().filter(|_| k.is_some()) {
             line.push(maybe_percent(k.and_then(|k| figures.get(&k).copied())));
         }
+        line.extend(votes.then(|| format!("{:.1}", run.samples_mean)));
         line.extend([
             format!("{:.0}", run.output_tokens_mean),
             format!("{:.2}", run.seconds_mean),

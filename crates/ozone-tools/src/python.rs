@@ -15,6 +15,7 @@ const DESCRIPTION: &str = "Runs Python code in a stateful Jupyter kernel without
      matplotlib and sympy are installed. Files go to the current folder.";
 
 /// Where the code runs.
+#[derive(Clone)]
 pub enum Source {
     /// A real kernel, taken from the pool at the first call.
     Kernels(Arc<KernelPool>),

@@ -1,9 +1,10 @@
 //! One question through the loop that serves users, from nothing and into a store of its own.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ozone_agent::{Costs, Limits, Prices, Request, Run};
+use ozone_agent::{Costs, Limits, Prices, Pro, ProPolicy, Request, Run};
 use ozone_cost::{LedgerLine, LedgerQuery, Payer, PriceBook};
 use ozone_eval::{Answered, Plan, Problem};
 use ozone_model::ModelBackend;
@@ -42,6 +43,7 @@ impl Asker<'_> {
                 status: ResponseStatus::Failed,
                 reason: Some(e.to_string()),
                 calls: 0,
+                samples: 0,
                 usage: Usage::default(),
                 ledger: vec![],
                 seconds,
@@ -62,7 +64,8 @@ impl Asker<'_> {
         request.effort = self.plan.effort;
         request.max_output_tokens = self.plan.max_output_tokens;
         request.sampling.temperature = self.plan.temperature;
-        request.sampling.seed = self.plan.seed.wrapping_add(u64::from(epoch));
+        request.sampling.seed = self.plan.seed_of(epoch);
+        request.pro = self.plan.pro.map(policy);
         let stored = Stored {
             id: id.clone(),
             created_at: 0,
@@ -71,23 +74,19 @@ impl Asker<'_> {
             request: serde_json::Value::Null,
         };
         store.create(stored).await?;
-        let tools: Vec<Box<dyn Tool>> = match problem.offer {
-            Offer::Python if self.plan.tools => {
-                vec![Box::new(PythonTool::new(self.python.source(), "cntr_eval".into(), None))]
-            }
-            Offer::Python | Offer::Nothing => vec![],
+        let python = match problem.offer {
+            Offer::Python if self.plan.tools => Some(self.python.source()),
+            Offer::Python | Offer::Nothing => None,
+        };
+        let tools = move || -> Vec<Box<dyn Tool>> {
+            let tool = |source| PythonTool::new(source, "cntr_eval".into(), None);
+            python.clone().into_iter().map(|s| Box::new(tool(s)) as Box<dyn Tool>).collect()
         };
         let time_max = Duration::from_secs(self.plan.seconds_max);
-        let run = Run {
-            backend: self.backend.clone(),
-            tools,
-            journal: Journal::open(store.clone(), id).await?,
-            request,
-            limits: Limits { steps_max: STEPS_MAX, time_max, ..Limits::default() },
-            clock: crate::ask::clock,
-            cancel: CancellationToken::new(),
-            seal: None,
-        };
+        let limits = Limits { steps_max: STEPS_MAX, time_max, ..Limits::default() };
+        let (backend, clock) = (self.backend.clone(), crate::ask::clock);
+        let journal = Journal::open(store.clone(), id).await?;
+        let (cancel, seal) = (CancellationToken::new(), None);
         let costs = Costs {
             prices: self.prices.clone(),
             payer: Payer::default(),
@@ -96,9 +95,35 @@ impl Asker<'_> {
             ledger: store.clone(),
             machine: self.machine.clone(),
         };
-        let response = run.run_costing(costs).await?;
+        let response = if request.pro.is_some() {
+            let run = Pro {
+                tools_shown: vec![],
+                outfit: Arc::new(move |_, journal| Box::pin(ready(Ok((journal, tools()))))),
+                crown: Box::new(|_| Ok(())),
+                store: store.clone(),
+                mark: serde_json::Map::new(),
+                backend,
+                journal,
+                request,
+                limits,
+                clock,
+                cancel,
+                seal,
+            };
+            run.run(Some(costs)).await?
+        } else {
+            let tools = tools();
+            let run = Run { backend, tools, journal, request, limits, clock, cancel, seal };
+            run.run_costing(costs).await?
+        };
         Ok((response, store.ledger(&LedgerQuery::default()).await?))
     }
+}
+
+fn policy(plan: ozone_eval::Pro) -> ProPolicy {
+    let (n_max, policy) = (plan.samples_max, ProPolicy::default());
+    let n_min = if plan.stops_early { policy.n_min.min(n_max) } else { n_max };
+    ProPolicy { n_min, n_max, ..policy }
 }
 
 fn answered(response: Response, ledger: Vec<LedgerLine>, seconds: f64) -> Answered {
@@ -110,6 +135,7 @@ fn answered(response: Response, ledger: Vec<LedgerLine>, seconds: f64) -> Answer
         status: response.status,
         reason: error.or(cut),
         calls: response.output.iter().filter(is_call).count(),
+        samples: response.pro.as_ref().map_or(1, |pro| pro.started),
         usage: response.usage.unwrap_or_default(),
         ledger,
         seconds,

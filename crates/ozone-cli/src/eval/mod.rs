@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ozone_agent::Prices;
+use ozone_agent::ProPolicy;
+use ozone_agent::pro::TEMPERATURE;
 use ozone_eval::{
-    Axis, Cache, Compared, Ended, Format, Judge, Options, OwnQuestions, Plan, Problem, Progress,
-    RunFolder, Session, Suite, Summary, chart, hash_file, page, table,
+    Axis, Cache, Compared, Ended, Format, Judge, Options, OwnQuestions, Plan, Pro, Problem,
+    Progress, RunFolder, Session, Suite, Summary, chart, hash_file, page, table,
 };
 use ozone_model::ModelBackend;
 use ozone_model::upstream::{Api, UpstreamConfig};
@@ -45,6 +47,8 @@ Examples:
                                                    pass@4, maj@4, pass^4; the same command goes on
                                                    with a run that was stopped
   ozone eval math500 --file test.jsonl --upstream http://127.0.0.1:9000/v1 -m o3 --concurrency 32
+  ozone eval --repeats 4 --out runs/a              how reliable answers are, and how much more so
+  ozone eval --repeats 4 --out runs/a --pro        when several samples vote
   ozone eval report runs/a runs/b --html all.html  one page of several runs"
 )]
 pub struct EvalArgs {
@@ -130,7 +134,17 @@ struct RunArgs {
     /// How often each question is asked.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=128))]
     repeats: u32,
-    /// 0 takes the most likely token. 0 without it, or 0.7 where questions are asked several times.
+    /// Lets several samples vote on each answer.
+    #[arg(long)]
+    pro: bool,
+    /// The most samples that vote; 16 without it.
+    #[arg(long, value_name = "N", requires = "pro", value_parser = clap::value_parser!(u32).range(1..=64))]
+    samples: Option<u32>,
+    /// Takes all of them, also where the vote is decided before.
+    #[arg(long, requires = "pro")]
+    all_samples: bool,
+    /// 0 takes the most likely token. 0 without it, 0.7 where questions are asked several times, 0.8
+    /// where samples vote.
     #[arg(long, value_parser = parse_temperature)]
     temperature: Option<f32>,
     /// Offers no tool.
@@ -139,7 +153,7 @@ struct RunArgs {
     /// Ends an answer after so many tokens; in the own families 1024 and what the effort allows.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_output_tokens: Option<u64>,
-    /// Ends an answer after so many seconds; 120 in the own families, 600 in others.
+    /// Ends an answer after so many seconds; 120 in the own families, 600 in others and for votes.
     #[arg(long, value_name = "S")]
     time_limit: Option<u64>,
     /// How many questions are asked at once.
@@ -438,15 +452,25 @@ fn plan(
     let is_own = args.file.is_none();
     let thinking = effort.map_or(Some(0), Effort::thinking_tokens_max);
     let own_max = thinking.filter(|_| is_own).map(|thinking| ANSWER_TOKENS + thinking);
-    let temperature = if args.repeats > 1 { TEMPERATURE_OF_REPEATS } else { 0.0 };
+    let pro = args.pro.then(|| Pro {
+        samples_max: args.samples.unwrap_or(ProPolicy::default().n_max),
+        stops_early: !args.all_samples,
+    });
+    let temperature = match pro {
+        Some(_) => TEMPERATURE,
+        None if args.repeats > 1 => TEMPERATURE_OF_REPEATS,
+        None => 0.0,
+    };
+    let seconds_max = if is_own && pro.is_none() { 120 } else { 600 };
     Ok(Plan {
         instructions: model.instructions.clone(),
         effort,
+        pro,
         repeats: args.repeats,
         seed: args.seed,
         temperature: args.temperature.unwrap_or(temperature),
         max_output_tokens: args.max_output_tokens.or(own_max),
-        seconds_max: args.time_limit.unwrap_or(if is_own { 120 } else { 600 }),
+        seconds_max: args.time_limit.unwrap_or(seconds_max),
         tools: !args.no_tools,
         ..Plan::new(suite, &entry.id, &model_hash(entry)?)
     })

@@ -90,6 +90,22 @@ fn each_effort_is_a_run_of_its_own() {
 }
 
 #[test]
+fn a_vote_stops_early_unless_all_samples_are_wanted() {
+    let home = home(2, 0);
+    let pro = [&KEPT[..], &["--json", "--pro", "--samples", "9"]].concat();
+    let early = object(&home.run(&pro));
+    let all = object(&home.run(&[&pro[..], &["--all-samples"]].concat()));
+    let samples = [&early, &all].map(|run| run["samples_mean"].as_f64().unwrap());
+    assert!((3.0..9.0).contains(&samples[0]) && samples[1] == 9.0, "{samples:?}");
+    assert_eq!((&early["right"], &all["right"]), (&json!(1), &json!(1)), "{early} {all}");
+    let tokens = |run: &Value| run["output_tokens_mean"].as_f64().unwrap();
+    assert!(tokens(&early) < tokens(&all), "every sample is counted");
+
+    let table = home.run(&["eval", "report", "kept"]);
+    assert!(stdout(&table).contains("scripted pro without a stop"), "{}", stdout(&table));
+}
+
+#[test]
 fn what_cannot_be_asked_is_told_with_the_next_step() {
     let home = home(2, 0);
     let says = |args: &[&str]| {

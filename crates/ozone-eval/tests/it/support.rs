@@ -42,6 +42,7 @@ pub fn says(reply: &str) -> Answered {
         status: ResponseStatus::Completed,
         reason: None,
         calls: 0,
+        samples: 1,
         usage: Usage::of_sample(20, 0, 10, 4),
         ledger: vec![],
         seconds: 0.5,
