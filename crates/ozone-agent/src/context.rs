@@ -5,14 +5,16 @@
 //! engine has read them already. It is journaled as one item before anything is left out, and it is
 //! a step of the response: budgets and the ledger see it as they see any sample.
 
-use ozone_model::{Calls, Constraints, ModelError, SampleEvent, Turn};
+use ozone_model::{Calls, Constraints, ModelError, SampleEvent, SampleRequest, Turn};
 use ozone_prompt::Message;
 use ozone_store::Durability;
 use ozone_types::item::Known;
 use ozone_types::{ItemId, Usage};
+use tracing::Instrument;
 
 use crate::record::{Record, ReplayedCompaction};
 use crate::run::{Run, State, Stopped};
+use crate::spans;
 use crate::writer::Written;
 
 /// What the model is asked when a conversation is compacted.
@@ -225,6 +227,20 @@ impl Run {
         request.sampling.top_logprobs = 0;
         request.output_tokens_max = SUMMARY_TOKENS_MAX;
         self.reserve(state, &mut request).await?;
+        let span = spans::chat(&self.request.model, &request);
+        let once = self.summary_of(state, request).instrument(span.clone()).await?;
+        match &once {
+            Ok((_, usage)) => spans::summed_up(&span, usage),
+            Err(e) => spans::sample_failed(&span, e),
+        }
+        Ok(once)
+    }
+
+    async fn summary_of(
+        &mut self,
+        state: &mut State,
+        request: SampleRequest,
+    ) -> Result<Result<(String, Usage), ModelError>, Stopped> {
         let mut stream = match self.open(request, state.deadline).await? {
             Ok(stream) => stream,
             Err(e) => return Ok(Err(e)),

@@ -18,6 +18,7 @@ pub mod pro;
 pub mod record;
 pub mod request;
 pub mod run;
+mod spans;
 mod summary;
 pub mod text;
 pub mod tools;

@@ -68,6 +68,9 @@ pub struct Request {
     /// `true` streams the reasoning as it is; `false` keeps it out of the output.
     pub raw_reasoning: bool,
     pub metadata: Map<String, Value>,
+    /// The span of whoever asked, as the header of W3C Trace Context spells it.
+    #[serde(default)]
+    pub traceparent: Option<String>,
     #[serde(default)]
     pub echo: Echo,
 }
@@ -271,6 +274,7 @@ impl Request {
             search_results: false,
             raw_reasoning: true,
             metadata: Map::new(),
+            traceparent: None,
             echo: Echo::default(),
         })
     }

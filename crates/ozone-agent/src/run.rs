@@ -20,6 +20,7 @@ use ozone_types::{
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::choice::Offer;
 use crate::cite::Marks;
@@ -29,6 +30,7 @@ use crate::logprobs::Logprobs;
 use crate::mcp;
 use crate::record::{MadeFile, Record, Replay, Said, Sampled};
 use crate::request::{self, Limits, Request};
+use crate::spans;
 use crate::turn::{Decided, Outcome, Rules, SampleEnd, Turn, Used};
 use crate::vote;
 use crate::writer::{CallResult, Seal, View, Writer, Written};
@@ -146,10 +148,15 @@ impl Run {
         self.run_for(Some(costs)).await
     }
 
-    pub(crate) async fn run_for(mut self, costs: Option<Costs>) -> Result<Response, AgentError> {
+    pub(crate) async fn run_for(self, costs: Option<Costs>) -> Result<Response, AgentError> {
         if let Some(finished) = self.journal.fold().finished() {
             return Ok(finished.clone());
         }
+        let span = spans::agent(&self.request, self.journal.id());
+        spans::within(span, self.run_to_end(costs)).await
+    }
+
+    async fn run_to_end(mut self, costs: Option<Costs>) -> Result<Response, AgentError> {
         let id = self.journal.id().clone();
         // Where there are no events there are no records yet.
         let records = match self.journal.fold().next_sequence_number() {
@@ -567,6 +574,23 @@ impl Run {
     ) -> Result<Result<(Sampled, Turn), Missed>, Stopped> {
         let mut request = self.sample_request(state, started);
         self.reserve(state, &mut request).await?;
+        let span = spans::chat(&self.request.model, &request);
+        let sampling = self.sample_of(state, started, request).instrument(span.clone());
+        let once = sampling.await?;
+        match &once {
+            Ok((sampled, _)) => spans::sampled(&span, sampled),
+            Err(Missed::Model(e)) => spans::sample_failed(&span, e),
+            Err(Missed::TooLong) => {}
+        }
+        Ok(once)
+    }
+
+    async fn sample_of(
+        &mut self,
+        state: &mut State,
+        started: &mut Vec<u32>,
+        request: SampleRequest,
+    ) -> Result<Result<(Sampled, Turn), Missed>, Stopped> {
         let stream = match self.open(request, state.deadline).await? {
             Ok(stream) => stream,
             Err(e) => return Ok(Err(Missed::Model(e))),
@@ -839,7 +863,11 @@ impl Run {
 
         let key = format!("{}:{}:{index}", self.journal.id(), state.used.steps);
         let began = Instant::now();
-        let output = self.execute(at, key, &call.arguments, state.deadline).await?;
+        let span = spans::tool(&call.name, &call.id);
+        let running = self.execute(at, key, &call.arguments, state.deadline);
+        let output = running.instrument(span.clone()).await?;
+        spans::ran(&span, &output);
+        drop(span);
         let mut written = Written::default();
         let (text, failed) = (output.text.clone(), output.failed);
         let files = match shown {
@@ -928,7 +956,13 @@ impl Run {
             let began = Instant::now();
             let key = format!("{}:approved:{}", self.journal.id(), approved.request_id);
             let output = match at {
-                Some(at) => self.execute(at, key, &approved.arguments, state.deadline).await?,
+                Some(at) => {
+                    let span = spans::tool(&approved.name, &approved.request_id);
+                    let running = self.execute(at, key, &approved.arguments, state.deadline);
+                    let output = running.instrument(span.clone()).await?;
+                    spans::ran(&span, &output);
+                    output
+                }
                 None => ToolOutput {
                     text: format!("not run: `{}` does not offer it now", approved.server_label),
                     failed: true,

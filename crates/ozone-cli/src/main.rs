@@ -16,11 +16,16 @@ mod setup;
 mod train;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
 use failure::Failure;
 use ozone_python::Subset;
+use ozone_telemetry::Telemetry;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -53,6 +58,17 @@ enum Command {
     Doctor(doctor::DoctorArgs),
 }
 
+/// Where OpenTelemetry's variables name a collector. They may be meant for other programs, so what
+/// is wrong with them stops nothing.
+fn telemetry() -> Option<Telemetry> {
+    let options = ozone_telemetry::Options::from_env(|name| std::env::var(name).ok());
+    let started = match options {
+        Ok(options) => Telemetry::start(options?).map_err(|e| e.to_string()),
+        Err(e) => Err(e.to_string()),
+    };
+    started.inspect_err(|why| eprintln!("ozone: no spans are sent: {why}")).ok()
+}
+
 fn main() -> ExitCode {
     // The sandboxed worker of the subset interpreter is this very program.
     if std::env::args().nth(1).as_deref() == Some(Subset::WORKER_ARGUMENT) {
@@ -64,7 +80,10 @@ fn main() -> ExitCode {
         if matches!(cli.command, Command::Serve(_)) { "warn,ozone_server=info" } else { "off" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("OZONE_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(filter);
+    let telemetry = telemetry();
+    let spans = telemetry.as_ref().map(|telemetry| telemetry.layer());
+    tracing_subscriber::registry().with(log).with(spans).init();
     let done: Result<(), Failure> = match &cli.command {
         Command::Ask(args) => ask::run(args, &cli.common),
         Command::Serve(args) => serve::run(args, &cli.common),
@@ -74,11 +93,17 @@ fn main() -> ExitCode {
         Command::Cost(args) => cost::run(args, &cli.common),
         Command::Doctor(args) => doctor::doctor(args, &cli.common),
     };
-    match done {
+    let code = match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("ozone: {failure}");
             failure.exit_code()
         }
+    };
+    if let Some(telemetry) = telemetry {
+        // Somebody waits for their prompt; a server that stops has more time.
+        let seconds = if matches!(cli.command, Command::Serve(_)) { 5 } else { 1 };
+        telemetry.stop(Duration::from_secs(seconds));
     }
+    code
 }

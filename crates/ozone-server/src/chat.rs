@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderValue;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response as HttpResponse};
 use axum::{Extension, Json};
 use futures::Stream;
@@ -18,13 +18,14 @@ use crate::error::ApiError;
 use crate::fields::Fields;
 use crate::prepare::Who;
 use crate::request::Create;
-use crate::responses::refuse;
+use crate::responses::{refuse, traceparent};
 use crate::serve::Body;
 use crate::sse::{self, Follow};
 
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     Extension(tenant): Extension<Who>,
+    headers: HeaderMap,
     Body(body): Body,
 ) -> Result<HttpResponse, ApiError> {
     let limits = tenant.admit()?;
@@ -33,7 +34,8 @@ pub(crate) async fn create(
     let options = fields.object("stream_options")?;
     let usage = options.map(|o| o.bool("include_usage")).transpose()?.flatten().unwrap_or(false);
     let create = Create::parse(&to_responses(&fields)?)?;
-    let job = app.prepare(&tenant, create).await?;
+    let mut job = app.prepare(&tenant, create).await?;
+    job.request.traceparent = traceparent(&headers);
     let live = app.start(job).await?;
     let chunks =
         Chunks { id: mint("chatcmpl-"), created: app.now(), calls: 0, usage, role_sent: false };

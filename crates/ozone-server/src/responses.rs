@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
-use axum::http::HeaderValue;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response as HttpResponse};
 use axum::{Extension, Json};
 use ozone_store::{Change, Reader, StoreError};
@@ -23,12 +23,16 @@ use crate::runs::ITEM;
 use crate::serve::Body;
 use crate::sse::{self, Follow};
 
+/// The version of today has 55; later ones may add to it.
+const TRACEPARENT_BYTES_MAX: usize = 128;
+
 type Pairs = Query<Vec<(String, String)>>;
 
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     Extension(tenant): Extension<Who>,
     Query(query): Pairs,
+    headers: HeaderMap,
     Body(body): Body,
 ) -> Result<HttpResponse, ApiError> {
     refuse_beta(&query)?;
@@ -36,7 +40,8 @@ pub(crate) async fn create(
     let create = Create::parse(&body)?;
     let (stream, background, obfuscate) = (create.stream, create.background, create.obfuscate);
     let ignored = ignored_tools(&create.tools);
-    let job = app.prepare(&tenant, create).await?;
+    let mut job = app.prepare(&tenant, create).await?;
+    job.request.traceparent = traceparent(&headers);
     let live = app.start(job).await?;
     let mut response = match (stream, background) {
         (true, background) => {
@@ -62,6 +67,15 @@ pub(crate) async fn create(
         headers.insert("x-ozone-ignored-tools", ignored);
     }
     Ok(response)
+}
+
+/// The client's span that asked. Whoever reads it checks it; only its length has a limit here.
+pub(crate) fn traceparent(headers: &HeaderMap) -> Option<String> {
+    short(headers.get("traceparent")?.to_str().ok()?)
+}
+
+pub(crate) fn short(traceparent: &str) -> Option<String> {
+    (traceparent.len() <= TRACEPARENT_BYTES_MAX).then(|| traceparent.to_owned())
 }
 
 pub(crate) fn refuse_beta(query: &[(String, String)]) -> Result<(), ApiError> {

@@ -22,6 +22,7 @@ use crate::error::ApiError;
 use crate::fields::Fields;
 use crate::prepare::Who;
 use crate::request::{Before, Create};
+use crate::responses;
 use crate::sse::Follow;
 
 /// How long a connection may live.
@@ -239,7 +240,10 @@ impl Lane {
             return self.warm_up(create).await;
         }
         let store = create.store;
-        let job = self.app.prepare_on(&self.tenant, create, Some(&self.memory)).await?;
+        let mut job = self.app.prepare_on(&self.tenant, create, Some(&self.memory)).await?;
+        // A frame has no headers; this is how Codex sends them.
+        let traceparent = body["client_metadata"]["ws_request_header_traceparent"].as_str();
+        job.request.traceparent = traceparent.and_then(responses::short);
         let mut items = [job.request.earlier.clone(), job.request.input.clone()].concat();
         let live = self.app.start(job).await?;
         let mut follow = Follow::new(live.reader.lines(0), Some(&live)).stopping(&live);

@@ -26,6 +26,7 @@ use crate::costs::Costs;
 use crate::record::Replay;
 use crate::request::{Limits, Request};
 use crate::run::{self, AgentError, KEEP_ALIVE, Run};
+use crate::spans;
 use crate::turn::Outcome;
 use crate::vote::{self, Ballot};
 use crate::writer::Seal;
@@ -99,10 +100,15 @@ impl Pro {
     /// Runs the vote to its one outcome, from wherever its journals stand. A response that has ended
     /// already is given as it is. With `costs`, each sample's calls are lines of the ledger, as
     /// children of this response.
-    pub async fn run(mut self, mut costs: Option<Costs>) -> Result<Response, AgentError> {
+    pub async fn run(self, costs: Option<Costs>) -> Result<Response, AgentError> {
         if let Some(finished) = self.journal.fold().finished() {
             return Ok(finished.clone());
         }
+        let span = spans::agent(&self.request, self.journal.id());
+        spans::within(span, self.run_to_end(costs)).await
+    }
+
+    async fn run_to_end(mut self, mut costs: Option<Costs>) -> Result<Response, AgentError> {
         let id = self.journal.id().clone();
         if let Some(costs) = &mut costs {
             costs.parent = Some(id.to_string());

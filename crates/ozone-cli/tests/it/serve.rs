@@ -1,8 +1,9 @@
 //! `ozone serve` as a process of its own: it says where it listens, answers, and stops when told.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
@@ -15,8 +16,14 @@ struct Serving {
 
 impl Serving {
     fn start(home: &Home, args: &[&str]) -> Serving {
+        Serving::start_with(home, args, &[])
+    }
+
+    fn start_with(home: &Home, args: &[&str], environment: &[(&str, &str)]) -> Serving {
         let args = [&["serve", "--listen", "127.0.0.1:0", "--kernels", "0"], args].concat();
-        let mut child = home.command(&args).stderr(Stdio::piped()).spawn().unwrap();
+        let mut command = home.command(&args);
+        command.envs(environment.iter().copied());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let line = lines.find_map(|l| l.ok().filter(|l| l.contains("http://"))).unwrap();
         let address = line.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
@@ -30,12 +37,17 @@ impl Serving {
     }
 
     fn send(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        self.send_with("", method, path, body)
+    }
+
+    /// With these lines among the headers.
+    fn send_with(&self, headers: &str, method: &str, path: &str, body: &str) -> (u16, Value) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let length = body.len();
         write!(
             stream,
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
-             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}",
+             {headers}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}",
             self.address
         )
         .unwrap();
@@ -74,6 +86,85 @@ fn a_question_over_http_is_answered_and_kept_over_a_restart() {
     let path = format!("/v1/responses/{}", response["id"].as_str().unwrap());
     let (status, again) = second.send("GET", &path, "");
     assert_eq!((status, &again["output"]), (200, &response["output"]));
+}
+
+/// Bodies that were posted to an address, which takes each.
+fn collector() -> (String, Arc<Mutex<Vec<Value>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let bodies = Arc::<Mutex<Vec<Value>>>::default();
+    let kept = bodies.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let mut length = 0;
+            loop {
+                let mut line = String::new();
+                stream.read_line(&mut line).unwrap();
+                if let Some(given) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = given.trim().parse().unwrap();
+                }
+                if line.trim().is_empty() {
+                    break;
+                }
+            }
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).unwrap();
+            kept.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+            stream.get_mut().write_all(answer).unwrap();
+        }
+    });
+    (url, bodies)
+}
+
+/// The last spans are sent before the server is gone, and belong to the trace of the request.
+#[test]
+fn spans_of_responses_reach_a_collector_before_the_server_stops() {
+    let answers = ["It is 42.", "It is 43.", "It is 44.", "It is 44."].map(says);
+    let home = Home::scripted(json!(answers), 0);
+    let (url, bodies) = collector();
+    let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str())];
+    let mut serving = Serving::start_with(&home, &["-m", "scripted"], &environment);
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let headers = format!("traceparent: 00-{trace}-00f067aa0ba902b7-01\r\n");
+    let question = json!({"model": "scripted", "input": "What is 6 times 7?"}).to_string();
+    let (status, asked) = serving.send_with(&headers, "POST", "/v1/responses", &question);
+    assert_eq!(status, 200, "{asked}");
+    let chat = json!({"model": "scripted", "messages": [{"role": "user", "content": "And now?"}]});
+    let chat = chat.to_string();
+    let (status, answer) = serving.send_with(&headers, "POST", "/v1/chat/completions", &chat);
+    assert_eq!(status, 200, "{answer}");
+    let vote = json!({
+        "model": "scripted", "input": "What is 6 times 7?",
+        "reasoning": {"mode": "pro"}, "x_pro": {"n_max": 2},
+    });
+    let (status, vote) = serving.post("/v1/responses", &vote);
+    assert_eq!(status, 200, "{vote}");
+    serving.signal("-TERM");
+    assert!(serving.child.wait().unwrap().success());
+
+    let bodies = bodies.lock().unwrap();
+    let spans = bodies.iter().flat_map(|body| {
+        body["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap().clone()
+    });
+    let agents: Vec<Value> = spans.filter(|span| span["name"] == "invoke_agent ozone").collect();
+    assert_eq!(agents.len(), 5, "{bodies:?}");
+    for agent in &agents[..2] {
+        assert_eq!(agent["traceId"], trace);
+        assert_eq!(agent["parentSpanId"], "00f067aa0ba902b7");
+    }
+    assert!(agents[0]["attributes"].to_string().contains(asked["id"].as_str().unwrap()));
+
+    let root = &agents[4];
+    assert!(root.get("parentSpanId").is_none() && root["traceId"] != trace, "{root}");
+    assert!(root["attributes"].to_string().contains(vote["id"].as_str().unwrap()));
+    for sample in &agents[2..4] {
+        assert_eq!(
+            (&sample["traceId"], &sample["parentSpanId"]),
+            (&root["traceId"], &root["spanId"])
+        );
+    }
 }
 
 #[test]

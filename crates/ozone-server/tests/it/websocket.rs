@@ -68,6 +68,20 @@ async fn turns_follow_one_another_on_one_socket() {
     assert_eq!(error["error"]["code"], "previous_response_not_found");
 }
 
+/// A frame has no headers; this is how Codex sends them. It is kept for a run that goes on after a
+/// restart.
+#[tokio::test]
+async fn a_frame_says_whose_span_has_asked() {
+    let server = Setup::new([says("Four.")]).start().await;
+    let mut socket = connect(&server).await;
+    let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let metadata = json!({"ws_request_header_traceparent": traceparent});
+    let response = turn(&mut socket, json!({"input": "?", "client_metadata": metadata})).await;
+    let id = response["id"].as_str().unwrap().parse().unwrap();
+    let stored = server.store.get(&id).await.unwrap();
+    assert_eq!(stored.request["traceparent"], traceparent);
+}
+
 #[tokio::test]
 async fn a_warm_up_gives_an_id_to_go_on_from() {
     let backend = Arc::new(ScriptedBackend::new([says("Four.")]));
