@@ -34,6 +34,8 @@ enum Part {
     Cost,
     /// Training steps in both precisions.
     Train,
+    /// Searching an index of saved pages.
+    Tools,
     /// What the server adds to its upstream.
     Server,
     WholeJob,
@@ -60,6 +62,10 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
     if is_asked(Part::Train) {
         let package = ["--package", "ozone-train", "--example", "train_bench"];
         report.insert("train".into(), example(&package, &[&args.repeats.to_string()])?);
+    }
+    if is_asked(Part::Tools) {
+        let package = ["--package", "ozone-web", "--example", "search_bench"];
+        report.insert("tools".into(), example(&package, &[])?);
     }
     if is_asked(Part::Server) {
         let package = ["--package", "ozone-server", "--example", "bench"];

@@ -13,7 +13,7 @@ mod terms;
 mod text;
 
 pub use chunk::Chunking;
-pub use terms::keywords;
+pub use terms::{keywords, terms};
 pub use text::{Unreadable, text_of};
 
 /// A file in a vector store.

@@ -11,7 +11,7 @@ use unicode_normalization::UnicodeNormalization;
 /// A longer run of letters is no word; its head is kept.
 const TERM_CHARS_MAX: usize = 64;
 
-pub(crate) fn terms(text: &str) -> Vec<String> {
+pub fn terms(text: &str) -> Vec<String> {
     let plain: String = text.nfkd().filter(|c| !is_accent(*c)).nfc().collect();
     let stemmer = Stemmer::create(Algorithm::English);
     let mut terms = vec![];

@@ -1,0 +1,3 @@
+mod browsing;
+mod index;
+mod pages;
