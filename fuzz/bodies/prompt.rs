@@ -38,7 +38,12 @@ fn python() -> ToolSpec {
     let parameters = serde_json::json!({
         "type": "object", "properties": {"code": {"type": "string"}}, "required": ["code"],
     });
-    ToolSpec { name: "python".into(), description: "Runs Python.".into(), parameters }
+    ToolSpec {
+        name: "python".into(),
+        description: "Runs Python.".into(),
+        parameters,
+        grammar: None,
+    }
 }
 
 fn parse<'a>(

@@ -78,7 +78,7 @@ fn request() -> SampleRequest {
         cache_key: None,
         instructions: None,
         turns: vec![Turn::Given(Message::User { text: "What is 6*7?".to_owned() })],
-        tools: vec![ToolSpec { name, description, parameters }],
+        tools: vec![ToolSpec { name, description, parameters, grammar: None }],
         effort: None,
         today: None,
         sampling: Sampling::default(),

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use llguidance::api::TopLevelGrammar;
 use llguidance::toktrie::{ApproximateTokEnv, TokEnv};
 use llguidance::{Matcher, ParserFactory};
+use ozone_prompt::InputGrammar;
 use serde_json::Value;
 
 /// The most bytes of a schema or a grammar.
@@ -15,62 +16,54 @@ pub const INPUT_BYTES_MAX: usize = 1 << 20;
 /// The most characters of a cause that a model or a user reads.
 const CAUSE_CHARS_MAX: usize = 400;
 
-/// What the input of a custom tool must look like.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Grammar {
-    /// llguidance's dialect of Lark, which is also OpenAI's.
-    Lark(String),
-    Regex(String),
-}
-
 /// A byte for a token: text is checked as it stands.
 static BYTES: LazyLock<TokEnv> = LazyLock::new(ApproximateTokEnv::single_byte_env);
 
-impl Grammar {
-    pub fn compiles(&self) -> Result<(), String> {
-        self.matcher().map(drop)
-    }
+/// Whether a custom tool's grammar can be used.
+pub fn grammar_compiles(grammar: &InputGrammar) -> Result<(), String> {
+    matcher(grammar).map(drop)
+}
 
-    pub fn fits(&self, input: &str) -> Result<(), String> {
-        if input.len() > INPUT_BYTES_MAX {
-            return Err(format!("{} bytes are too many: {INPUT_BYTES_MAX} at most", input.len()));
-        }
-        let mut matcher = self.matcher()?;
-        for (at, byte) in input.bytes().enumerate() {
-            let token = u32::from(byte);
-            let taken = !matcher.is_stopped()
-                && matcher.validate_tokens(&[token]).map_err(|e| cause(&e))? == 1;
-            if !taken {
-                let head = input.get(..at).unwrap_or(input);
-                let tail: String = head.chars().rev().take(40).collect();
-                let before: String = tail.chars().rev().collect();
-                return Err(format!("byte {at} is not allowed where it stands, behind `{before}`"));
-            }
-            matcher.consume_token(token).map_err(|e| cause(&e))?;
-        }
-        let complete = matcher.is_stopped() || matcher.is_accepting().map_err(|e| cause(&e))?;
-        if complete { Ok(()) } else { Err("it ends too early".into()) }
+/// Whether the input of a custom tool is a text of its grammar.
+pub fn fits_grammar(grammar: &InputGrammar, input: &str) -> Result<(), String> {
+    if input.len() > INPUT_BYTES_MAX {
+        return Err(format!("{} bytes are too many: {INPUT_BYTES_MAX} at most", input.len()));
     }
+    let mut matcher = matcher(grammar)?;
+    for (at, byte) in input.bytes().enumerate() {
+        let token = u32::from(byte);
+        let taken =
+            !matcher.is_stopped() && matcher.validate_tokens(&[token]).map_err(|e| cause(&e))? == 1;
+        if !taken {
+            let head = input.get(..at).unwrap_or(input);
+            let tail: String = head.chars().rev().take(40).collect();
+            let before: String = tail.chars().rev().collect();
+            return Err(format!("byte {at} is not allowed where it stands, behind `{before}`"));
+        }
+        matcher.consume_token(token).map_err(|e| cause(&e))?;
+    }
+    let complete = matcher.is_stopped() || matcher.is_accepting().map_err(|e| cause(&e))?;
+    if complete { Ok(()) } else { Err("it ends too early".into()) }
+}
 
-    fn matcher(&self) -> Result<Matcher, String> {
-        let (Grammar::Lark(definition) | Grammar::Regex(definition)) = self;
-        if definition.is_empty() {
-            return Err("it has no `definition`".into());
-        }
-        if definition.len() > GRAMMAR_BYTES_MAX {
-            return Err(format!("it is longer than {GRAMMAR_BYTES_MAX} bytes"));
-        }
-        let mut factory = ParserFactory::new_simple(&BYTES).map_err(|e| cause(&e))?;
-        factory.quiet();
-        let grammar = match self {
-            Grammar::Lark(lark) => TopLevelGrammar::from_lark(lark.clone()),
-            Grammar::Regex(regex) => TopLevelGrammar::from_regex(regex),
-        };
-        let matcher = Matcher::new(factory.create_parser(grammar));
-        match matcher.get_error() {
-            Some(error) => Err(cause(&error)),
-            None => Ok(matcher),
-        }
+fn matcher(grammar: &InputGrammar) -> Result<Matcher, String> {
+    let (InputGrammar::Lark(definition) | InputGrammar::Regex(definition)) = grammar;
+    if definition.is_empty() {
+        return Err("it has no `definition`".into());
+    }
+    if definition.len() > GRAMMAR_BYTES_MAX {
+        return Err(format!("it is longer than {GRAMMAR_BYTES_MAX} bytes"));
+    }
+    let mut factory = ParserFactory::new_simple(&BYTES).map_err(|e| cause(&e))?;
+    factory.quiet();
+    let grammar = match grammar {
+        InputGrammar::Lark(lark) => TopLevelGrammar::from_lark(lark.clone()),
+        InputGrammar::Regex(regex) => TopLevelGrammar::from_regex(regex),
+    };
+    let matcher = Matcher::new(factory.create_parser(grammar));
+    match matcher.get_error() {
+        Some(error) => Err(cause(&error)),
+        None => Ok(matcher),
     }
 }
 

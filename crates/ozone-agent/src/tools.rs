@@ -2,13 +2,13 @@
 //! model under one flat name each, and get their own shape back in the output; kinds that Ozone
 //! does not know are echoed and never offered.
 
-use ozone_prompt::{ToolCall, ToolSpec};
+use ozone_prompt::{InputGrammar, ToolCall, ToolSpec};
 use ozone_types::item::Known;
 use ozone_types::{CallId, Item, ItemId, ItemStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::check::{Grammar, fits_schema};
+use crate::check::{fits_grammar, fits_schema, grammar_compiles};
 use crate::request::InvalidRequest;
 
 /// The most tools that one request may offer, those within namespaces counted.
@@ -26,7 +26,8 @@ pub struct OfferedTools {
 /// A tool that the client runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClientTool {
-    /// As the model knows it: a custom tool has one string, `input`.
+    /// As the model knows it: a custom tool has one string, `input`. With a grammar, only an input
+    /// that fits it is handed over.
     pub spec: ToolSpec,
     /// As the client knows it.
     pub name: String,
@@ -38,8 +39,8 @@ pub struct ClientTool {
 pub enum ClientKind {
     /// `strict`: only arguments that fit the schema are handed over.
     Function { strict: bool },
-    /// Free text; with a grammar, only text that fits it is handed over.
-    Custom { grammar: Option<Grammar> },
+    /// Free text.
+    Custom,
 }
 
 impl OfferedTools {
@@ -102,23 +103,23 @@ fn client_tool(
     namespace: Option<&str>,
 ) -> Result<Option<ClientTool>, InvalidRequest> {
     let description = text(tool, "description").unwrap_or_default().to_owned();
-    let (kind, description, parameters) = match text(tool, "type") {
+    let (kind, description, parameters, grammar) = match text(tool, "type") {
         Some("function") => {
             let strict = tool.get("strict").and_then(Value::as_bool).unwrap_or(false);
             let parameters = parameters(tool, strict)?;
-            (ClientKind::Function { strict }, description, parameters)
+            (ClientKind::Function { strict }, description, parameters, None)
         }
         Some("custom") => {
             let grammar = grammar(tool)?;
             let (description, parameters) = custom(description, grammar.as_ref());
-            (ClientKind::Custom { grammar }, description, parameters)
+            (ClientKind::Custom, description, parameters, grammar)
         }
         _ => return Ok(None),
     };
     let name = name(tool)?;
     let flat = flat(namespace, name);
     Ok(Some(ClientTool {
-        spec: ToolSpec { name: flat, description, parameters },
+        spec: ToolSpec { name: flat, description, parameters, grammar },
         name: name.to_owned(),
         namespace: namespace.map(str::to_owned),
         kind,
@@ -166,13 +167,13 @@ fn parameters(tool: &Value, strict: bool) -> Result<Value, InvalidRequest> {
     Ok(parameters)
 }
 
-fn grammar(tool: &Value) -> Result<Option<Grammar>, InvalidRequest> {
+fn grammar(tool: &Value) -> Result<Option<InputGrammar>, InvalidRequest> {
     let Some(format) = tool.get("format").filter(|f| !f.is_null()) else { return Ok(None) };
     let definition = text(format, "definition").unwrap_or_default().to_owned();
     let grammar = match (text(format, "type"), text(format, "syntax")) {
         (Some("text"), _) => return Ok(None),
-        (Some("grammar"), Some("lark")) => Grammar::Lark(definition),
-        (Some("grammar"), Some("regex")) => Grammar::Regex(definition),
+        (Some("grammar"), Some("lark")) => InputGrammar::Lark(definition),
+        (Some("grammar"), Some("regex")) => InputGrammar::Regex(definition),
         _ => {
             let why = "the `format` of a custom tool is `text`, or a `grammar` with the `syntax` \
                        `lark` or `regex` and its `definition`";
@@ -181,21 +182,21 @@ fn grammar(tool: &Value) -> Result<Option<Grammar>, InvalidRequest> {
     };
     let name = text(tool, "name").unwrap_or_default();
     let bad = |why| InvalidRequest::tools(format!("the grammar of `{name}`: {why}"));
-    grammar.compiles().map_err(bad)?;
+    grammar_compiles(&grammar).map_err(bad)?;
     Ok(Some(grammar))
 }
 
 /// A custom tool as a function of one string.
-fn custom(mut description: String, grammar: Option<&Grammar>) -> (String, Value) {
+fn custom(mut description: String, grammar: Option<&InputGrammar>) -> (String, Value) {
     let mut input = Map::new();
     input.insert("type".into(), "string".into());
     input.insert("description".into(), "The whole input of the tool, as free text.".into());
     match grammar {
         None => {}
-        Some(Grammar::Lark(lark)) => {
+        Some(InputGrammar::Lark(lark)) => {
             description.push_str(&format!("\n\nThe input must fit this Lark grammar:\n{lark}"));
         }
-        Some(Grammar::Regex(regex)) => {
+        Some(InputGrammar::Regex(regex)) => {
             description.push_str(&format!("\n\nThe input must match: {regex}"));
             input.insert("pattern".into(), format!("^(?:{regex})$").into());
         }
@@ -220,11 +221,12 @@ impl ClientTool {
                     .map_err(|why| format!("the arguments of `{}` do not fit: {why}", call.name))
             }
             ClientKind::Function { .. } => Ok(()),
-            ClientKind::Custom { grammar } => {
+            ClientKind::Custom => {
                 let Some(input) = text(&value, "input") else {
                     return Err(format!("`{}` takes one string: {{\"input\": \"…\"}}", call.name));
                 };
-                grammar.as_ref().map_or(Ok(()), |g| g.fits(input)).map_err(|why| {
+                let grammar = self.spec.grammar.as_ref();
+                grammar.map_or(Ok(()), |grammar| fits_grammar(grammar, input)).map_err(|why| {
                     format!("the input of `{}` does not fit its grammar: {why}", call.name)
                 })
             }
@@ -240,7 +242,7 @@ impl ClientTool {
             ClientKind::Function { .. } => {
                 Known::FunctionCall { id, call_id, name, namespace, arguments: text, status }
             }
-            ClientKind::Custom { .. } => {
+            ClientKind::Custom => {
                 Known::CustomToolCall { id, call_id, name, namespace, input: text, status }
             }
         }
@@ -251,7 +253,7 @@ impl ClientTool {
     pub(crate) fn text(&self, arguments: &str) -> String {
         match self.kind {
             ClientKind::Function { .. } => arguments.to_owned(),
-            ClientKind::Custom { .. } => serde_json::from_str::<Value>(arguments)
+            ClientKind::Custom => serde_json::from_str::<Value>(arguments)
                 .ok()
                 .and_then(|v| text(&v, "input").map(str::to_owned))
                 .unwrap_or_default(),

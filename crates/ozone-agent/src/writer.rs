@@ -462,7 +462,7 @@ impl Writer {
         let text = tool.text(arguments);
         let id = match tool.kind {
             crate::tools::ClientKind::Function { .. } => ItemId::function_call(),
-            crate::tools::ClientKind::Custom { .. } => ItemId::custom_tool_call(),
+            crate::tools::ClientKind::Custom => ItemId::custom_tool_call(),
         };
         let ids = (id.clone(), CallId::mint());
         self.close(ItemStatus::Completed, out);
@@ -478,7 +478,7 @@ impl Writer {
                     arguments: text.clone(),
                 },
             ]),
-            crate::tools::ClientKind::Custom { .. } => out.events.extend([
+            crate::tools::ClientKind::Custom => out.events.extend([
                 EventKind::CustomToolCallInputDelta { item_id: id.clone(), output_index, delta },
                 EventKind::CustomToolCallInputDone {
                     item_id: id,

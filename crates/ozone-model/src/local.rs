@@ -2,22 +2,25 @@
 //!
 //! What the model sampled stays the ids that it sampled; what follows is what the template adds.
 //! So the tokens of a turn after a tool call begin with exactly those of the turn before, and the
-//! engine computes only what is new. Calls are sampled under the grammar of their tools' schemas, an
-//! answer that must have a form under the grammar of that form; thinking is ended at its limit, and
-//! a killed run's sample goes on behind the ids it had.
+//! engine computes only what is new. Calls are sampled under the grammar of their tools' schemas or
+//! of a custom tool's input, an answer that must have a form under the grammar of that form; thinking
+//! is ended at its limit, and a killed run's sample goes on behind the ids it had.
+
+mod tokenizer;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use futures::{FutureExt, Stream, StreamExt};
 use ozone_prompt::{
     AnswerCalls, AnswerShape, Appended, ChatTemplate, Conversation, Delta, Format, Message,
-    SpecialToken, StreamParser, TemplateError, Tokenizer, ToolSpec, Transcript, answer_grammar,
-    call_grammar,
+    SpecialToken, StreamParser, TemplateError, ToolSpec, Transcript, answer_grammar, call_grammar,
+    input_marks,
 };
 use ozone_types::{ReasoningBudget, Usage};
 
+use self::tokenizer::LocalTokenizer;
 use crate::engine::{
     self, Engine, EngineError, EngineOptions, FinishReason, GenerateRequest, Generated,
     GrammarRule, ThinkingLimit, Token, TokenStream, Trigger, Vocab,
@@ -40,6 +43,7 @@ pub struct LocalBackend {
     template: ChatTemplate,
     tokenizer: LocalTokenizer,
     warnings: Vec<String>,
+    enforces: OnceLock<Enforces>,
 }
 
 impl LocalBackend {
@@ -59,12 +63,14 @@ impl LocalBackend {
             reads_images: false,
             source: path.display().to_string(),
         };
-        Ok(LocalBackend { engine, info, template, tokenizer, warnings })
+        let enforces = OnceLock::new();
+        Ok(LocalBackend { engine, info, template, tokenizer, warnings, enforces })
     }
 
     /// Another output syntax than the one that was recognised.
     pub fn with_format(mut self, format: Format) -> LocalBackend {
         self.template = self.template.with_format(format);
+        self.enforces = OnceLock::new();
         self
     }
 
@@ -142,7 +148,7 @@ impl LocalBackend {
                 ..engine::Sampling::default()
             },
             stop_ids: self.stop_ids(),
-            grammars: self.grammars(request, transcript.thinking_open()),
+            grammars: self.grammars(request, &request.tools, transcript.thinking_open()),
             thinking: self.thinking_limit(
                 request,
                 transcript.tokens().len() as u64,
@@ -159,20 +165,28 @@ impl LocalBackend {
         texts.filter_map(|text| self.tokenizer.vocab.special_token(text)).collect()
     }
 
-    fn grammars(&self, request: &SampleRequest, thinking_open: bool) -> Vec<GrammarRule> {
+    fn grammars(
+        &self,
+        request: &SampleRequest,
+        tools: &[ToolSpec],
+        thinking_open: bool,
+    ) -> Vec<GrammarRule> {
+        let has_inputs = tools.iter().any(|tool| tool.grammar.is_some());
+        let text_marks = has_inputs.then(|| input_marks(&self.tokenizer)).flatten();
         let shape = shape(&request.constraints);
         if !shape.is_free()
-            && let Some(lark) = self.answer_grammar(&request.tools, &shape, thinking_open)
+            && let Some(lark) = self.answer_grammar(tools, &shape, thinking_open)
         {
-            return vec![GrammarRule { trigger: Trigger::AtOnce, lark }];
+            return vec![GrammarRule { trigger: Trigger::AtOnce, lark, text_marks }];
         }
-        let grammar = call_grammar(self.template.format(), &request.tools, Some(&self.tokenizer));
+        let grammar = call_grammar(self.template.format(), tools, Some(&self.tokenizer));
         let rule = grammar.map(|grammar| GrammarRule {
             trigger: match grammar.trigger_token {
                 Some(id) => Trigger::Tokens(vec![id]),
                 None => Trigger::Text(grammar.trigger),
             },
             lark: grammar.lark,
+            text_marks,
         });
         rule.into_iter().collect()
     }
@@ -229,15 +243,26 @@ impl LocalBackend {
         })
     }
 
-    /// A tool's schema that the grammar engine does not know only loses the guarantee, not the
+    /// A tool's grammar or schema that is too much for the engine only loses the guarantee, not the
     /// answer; that of the text was promised ([`Enforces::text`]).
     fn start(
         &self,
-        request: GenerateRequest,
-        constraints: &Constraints,
+        mut request: GenerateRequest,
+        asked: &SampleRequest,
+        thinking_open: bool,
     ) -> Result<TokenStream, ModelError> {
-        match self.engine.generate(request.clone()) {
-            Err(EngineError::Grammar(cause)) if constraints.text.is_some() => {
+        let mut started = self.engine.generate(request.clone());
+        if let Err(EngineError::Grammar(cause)) = &started
+            && asked.tools.iter().any(|tool| tool.grammar.is_some())
+        {
+            tracing::warn!("custom tools are sampled without their grammars: {cause}");
+            let free = |tool: &ToolSpec| ToolSpec { grammar: None, ..tool.clone() };
+            let tools: Vec<ToolSpec> = asked.tools.iter().map(free).collect();
+            request.grammars = self.grammars(asked, &tools, thinking_open);
+            started = self.engine.generate(request.clone());
+        }
+        match started {
+            Err(EngineError::Grammar(cause)) if asked.constraints.text.is_some() => {
                 Err(ModelError::InvalidRequest(format!(
                     "this model cannot keep to the schema of `text.format`: {cause}"
                 )))
@@ -248,6 +273,22 @@ impl LocalBackend {
                 Ok(self.engine.generate(request)?)
             }
             other => Ok(other?),
+        }
+    }
+
+    /// By writing the grammars of a tool that can be anything.
+    fn find_enforced(&self) -> Enforces {
+        let any = serde_json::json!({});
+        let free = Constraints::default();
+        let text = AnswerShape { text: Some(&any), ..shape(&free) };
+        let calls = AnswerShape { calls: AnswerCalls::Required, ..shape(&free) };
+        let (name, description) = ("any".to_owned(), String::new());
+        let tool = ToolSpec { name, description, parameters: any.clone(), grammar: None };
+        Enforces {
+            // A schema may ask for more than grammars know.
+            arguments: false,
+            calls: self.answer_grammar(std::slice::from_ref(&tool), &calls, false).is_some(),
+            text: self.answer_grammar(&[tool], &text, false).is_some(),
         }
     }
 
@@ -308,23 +349,12 @@ impl ModelBackend for LocalBackend {
             return Ok(futures::stream::iter(events.map(Ok)).boxed());
         }
         let generate = self.generate_request(&request, &transcript);
-        reading.tokens = Some(self.start(generate, &request.constraints)?);
+        reading.tokens = Some(self.start(generate, &request, open)?);
         Ok(reading.events().boxed())
     }
 
     fn enforces(&self) -> Enforces {
-        let any = serde_json::json!({});
-        let free = Constraints::default();
-        let text = AnswerShape { text: Some(&any), ..shape(&free) };
-        let calls = AnswerShape { calls: AnswerCalls::Required, ..shape(&free) };
-        let (name, description) = ("any".to_owned(), String::new());
-        let tool = ToolSpec { name, description, parameters: any.clone() };
-        Enforces {
-            // A schema may ask for more than grammars know.
-            arguments: false,
-            calls: self.answer_grammar(std::slice::from_ref(&tool), &calls, false).is_some(),
-            text: self.answer_grammar(&[tool], &text, false).is_some(),
-        }
+        *self.enforces.get_or_init(|| self.find_enforced())
     }
 
     fn measures(&self) -> bool {
@@ -381,52 +411,6 @@ fn read_template(vocab: &Vocab, specials: &[SpecialToken]) -> (ChatTemplate, Vec
     match ChatTemplate::new(&source, &text(vocab.bos()), &text(vocab.eos()), specials) {
         Ok(template) => (template, Vec::new()),
         Err(error) => (ChatTemplate::chatml(), vec![format!("{error}: ChatML is used")]),
-    }
-}
-
-/// The engine's vocabulary, as `ozone-prompt` wants it.
-#[derive(Debug)]
-struct LocalTokenizer {
-    vocab: Arc<Vocab>,
-    specials: Vec<SpecialToken>,
-}
-
-impl LocalTokenizer {
-    fn new(vocab: Arc<Vocab>) -> LocalTokenizer {
-        let ids = (0..vocab.len() as u32).filter(|id| vocab.is_special(*id));
-        let specials = ids
-            .map(|id| SpecialToken {
-                id,
-                text: String::from_utf8_lossy(vocab.decode_bytes(id)).into_owned(),
-            })
-            .collect();
-        LocalTokenizer { vocab, specials }
-    }
-}
-
-impl Tokenizer for LocalTokenizer {
-    fn encode(&self, text: &str, parse_special: bool) -> Vec<u32> {
-        self.vocab.encode(text, parse_special)
-    }
-
-    fn decode_bytes(&self, id: u32) -> Vec<u8> {
-        self.vocab.decode_bytes(id).to_vec()
-    }
-
-    fn is_special(&self, id: u32) -> bool {
-        self.vocab.is_special(id)
-    }
-
-    fn is_eog(&self, id: u32) -> bool {
-        self.vocab.is_end_of_generation(id)
-    }
-
-    fn special_tokens(&self) -> &[SpecialToken] {
-        &self.specials
-    }
-
-    fn bos(&self) -> Option<u32> {
-        self.vocab.bos().filter(|_| self.vocab.adds_bos())
     }
 }
 

@@ -2,13 +2,15 @@
 //! produced.
 //!
 //! That of a call begins where the format's opening tag ends and covers everything up to and with the closing
-//! tag: one of the offered names, and arguments that fit that tool's own schema. It is written in
+//! tag: one of the offered names, and arguments that fit that tool's own schema, or the input of a custom tool
+//! in its own grammar (`input.rs`). It is written in
 //! llguidance's dialect of Lark, with the spacing that the models were trained on (Python's
 //! `json.dumps`; a model that writes JSON without spaces may do so) and no other white space, so that
 //! a weak model cannot get lost in it.
 
 use serde_json::{Value, json};
 
+use crate::input::{input_items, input_marks};
 use crate::{Format, Tokenizer, ToolSpec};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,13 +180,21 @@ fn call<'a>(
     if tools.is_empty() {
         return None;
     }
+    let marks = tags.tokenizer.and_then(input_marks);
+    let inputs: Vec<Option<String>> = tools
+        .iter()
+        .map(|tool| Some(input(marks?, &input_items(tool.grammar.as_ref()?)?)))
+        .collect();
     let (trigger, body, mut rules) = match format {
-        Format::HermesQwen | Format::Plain => hermes(&tools, tags),
+        Format::HermesQwen | Format::Plain => {
+            hermes(&tools, inputs.iter().all(Option::is_none), tags)
+        }
         Format::DeepSeekR1 => deep_seek(&tools, tags),
         Format::Harmony => harmony(&tools, tags),
     };
-    for (at, tool) in tools.iter().enumerate() {
-        rules.push_str(&format!("args_{at}: %json {}\n", schema(&tool.parameters)));
+    for (at, (tool, input)) in tools.iter().zip(inputs).enumerate() {
+        let arguments = input.unwrap_or_else(|| format!("%json {}", schema(&tool.parameters)));
+        rules.push_str(&format!("args_{at}: {arguments}\n"));
     }
     Some(Call { trigger, body, rules })
 }
@@ -207,15 +217,19 @@ impl Tags<'_> {
     }
 }
 
-/// JSON, or the XML of Qwen3-Coder: which of them, the model knows.
-fn hermes(tools: &[&ToolSpec], tags: &Tags) -> (&'static str, String, String) {
+/// JSON, or the XML of Qwen3-Coder: which of them, the model knows. Where an input has a grammar all
+/// calls are JSON: XML has no escapes, so that what ends a text could be part of it.
+fn hermes(tools: &[&ToolSpec], or_xml: bool, tags: &Tags) -> (&'static str, String, String) {
     let close = tags.lark("</tool_call>");
-    let mut rules = String::from("value[suffix=\"\\n</parameter>\\n\"]: /(?s:.*)/\n");
+    let mut rules = match or_xml {
+        true => String::from("value[suffix=\"\\n</parameter>\\n\"]: /(?s:.*)/\n"),
+        false => String::new(),
+    };
     for (at, tool) in tools.iter().enumerate() {
         let name = escaped(&Value::from(tool.name.as_str()).to_string());
+        let or_xml = if or_xml { format!(" | {}", xml(tool)) } else { String::new() };
         rules.push_str(&format!(
-            "call_{at}: /\\{{\"name\": ?{name}, ?\"arguments\": ?/ args_{at} \"}}\" | {}\n",
-            xml(tool)
+            "call_{at}: /\\{{\"name\": ?{name}, ?\"arguments\": ?/ args_{at} \"}}\"{or_xml}\n"
         ));
     }
     ("<tool_call>", format!("\"\\n\"? ({}) \"\\n\"? {close}", alternatives(tools)), rules)
@@ -283,6 +297,12 @@ fn escaped(text: &str) -> String {
         out.push(c);
     }
     out
+}
+
+/// The arguments of a custom tool.
+fn input([first, second]: [u32; 2], items: &str) -> String {
+    let mark = format!("<[{first},{second}]>");
+    format!("/\\{{\"input\": ?\"/ {mark} %lark {{\n{items}\n}} {mark} \"\\\"}}\"")
 }
 
 /// The tool's schema as llguidance should read it. Keywords that it does not know do not lose the

@@ -12,6 +12,7 @@ mod caps;
 mod format;
 mod grammar;
 mod harmony;
+mod input;
 mod json;
 mod marks;
 mod message;
@@ -22,8 +23,9 @@ mod transcript;
 
 pub use format::Format;
 pub use grammar::{AnswerCalls, AnswerShape, CallGrammar, answer_grammar, call_grammar};
+pub use input::input_marks;
 pub use marks::Marks;
-pub use message::{Conversation, Day, Effort, Message, ToolCall, ToolSpec};
+pub use message::{Conversation, Day, Effort, InputGrammar, Message, ToolCall, ToolSpec};
 pub use stream::{Cut, Delta, Parsed, ParsedItem, Problem, RAW_BYTES_MAX, StreamParser};
 pub use template::{ChatTemplate, Degraded, Rendered, TemplateError};
 pub use transcript::{Appended, SpecialToken, Tokenizer, Transcript};

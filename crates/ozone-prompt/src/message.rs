@@ -36,6 +36,17 @@ pub struct ToolSpec {
     pub description: String,
     /// A JSON schema for the arguments.
     pub parameters: serde_json::Value,
+    /// What the one argument of a custom tool, the string `input`, must be beside that.
+    pub grammar: Option<InputGrammar>,
+}
+
+/// The language of a custom tool's input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InputGrammar {
+    /// llguidance's dialect of Lark, which is also OpenAI's.
+    Lark(String),
+    /// Of the whole input.
+    Regex(String),
 }
 
 /// `reasoning.effort` of the Responses API. Templates see it as `reasoning_effort`; those with an

@@ -107,7 +107,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let parameters = serde_json::json!({
         "type": "object", "properties": {"code": {"type": "string"}}, "required": ["code"],
     });
-    let spec = ToolSpec { name: "python".into(), description: "Notes.".into(), parameters };
+    let spec =
+        ToolSpec { name: "python".into(), description: "Notes.".into(), parameters, grammar: None };
     let server = Server {
         models,
         store: Arc::new(SqliteStore::open(&folder.join("ozone.db"))?),

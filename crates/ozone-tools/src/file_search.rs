@@ -57,6 +57,7 @@ impl FileSearchTool {
                 "required": ["queries"],
                 "additionalProperties": false
             }),
+            grammar: None,
         };
         FileSearchTool { spec, searcher }
     }

@@ -110,6 +110,7 @@ pub(crate) fn spec(lacks: &str) -> ToolSpec {
             "required": ["code"],
             "additionalProperties": false
         }),
+        grammar: None,
     }
 }
 

@@ -42,7 +42,12 @@ impl ScriptedTool {
     /// Another tool than `python`, which takes any arguments.
     pub fn shown_as(mut self, name: &str, shown: Shown) -> Self {
         let parameters = serde_json::json!({"type": "object"});
-        self.spec = ToolSpec { name: name.into(), description: "A tool.".into(), parameters };
+        self.spec = ToolSpec {
+            name: name.into(),
+            description: "A tool.".into(),
+            parameters,
+            grammar: None,
+        };
         self.shown = shown;
         self
     }

@@ -86,6 +86,7 @@ fn traces_are_what_the_template_renders() {
                 name: "python".into(),
                 description: String::new(),
                 parameters: serde_json::json!({"type": "object"}),
+                grammar: None,
             }],
             Offer::Nothing => vec![],
         };

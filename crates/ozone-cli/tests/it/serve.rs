@@ -167,6 +167,55 @@ fn spans_of_responses_reach_a_collector_before_the_server_stops() {
     }
 }
 
+/// The shipped model knows nothing of these tools; what it calls them with fits all the same.
+#[test]
+fn a_custom_tools_input_is_a_text_of_its_grammar() {
+    let lark =
+        "start: line{1,3} \"*** \\\"Ende\\\"\"\nline: /[+-][ab\\\\é]{1,3}/ LF\n%import common.LF\n";
+    let grammar = |name: &str, syntax: &str, definition: &str| {
+        json!({"type": "custom", "name": name, "description": "Marks lines.",
+               "format": {"type": "grammar", "syntax": syntax, "definition": definition}})
+    };
+    let add = json!({"type": "function", "name": "add", "parameters": {"type": "object"}});
+    let tools =
+        json!([add, grammar("edit", "lark", lark), grammar("pick", "regex", "\"[à-ö]\\n\"")]);
+    let is_edit = |input: &str| {
+        let Some(lines) = input.strip_suffix("\n*** \"Ende\"") else { return false };
+        lines.lines().count() <= 3
+            && lines.lines().all(|line| {
+                let marks = line.strip_prefix(['+', '-']).unwrap_or_default();
+                (1..=3).contains(&marks.chars().count())
+                    && marks.trim_matches(['a', 'b', '\\', 'é']).is_empty()
+            })
+    };
+    let is_pick = |input: &str| {
+        let inside = input.strip_prefix('"').and_then(|input| input.strip_suffix("\n\""));
+        inside.is_some_and(|inside| inside.chars().count() == 1 && ("à"..="ö").contains(&inside))
+    };
+    let home = Home::new();
+    let server = Serving::start(&home, &[]);
+    let both = json!({"type": "allowed_tools", "mode": "required",
+                      "tools": [{"type": "custom", "name": "edit"}, {"type": "custom", "name": "pick"}]});
+    for choice in
+        [json!({"type": "custom", "name": "edit"}), json!({"type": "custom", "name": "pick"}), both]
+    {
+        let body = json!({"model": "ozone-mini", "input": "Mark the lines.", "tools": tools,
+                          "tool_choice": choice, "parallel_tool_calls": false,
+                          "reasoning": {"effort": "none"}, "max_output_tokens": 600});
+        let (status, response) = server.post("/v1/responses", &body);
+        assert_eq!((status, &response["status"]), (200, &json!("completed")), "{response}");
+        let items = response["output"].as_array().unwrap();
+        let call = items.iter().find(|item| item["type"] == "custom_tool_call").unwrap();
+        let input = call["input"].as_str().unwrap();
+        let fits = if call["name"] == "edit" { is_edit(input) } else { is_pick(input) };
+        assert!(fits, "{call}");
+        assert!(choice["name"].is_null() || choice["name"] == call["name"], "{call}");
+    }
+    let bad = json!({"model": "ozone-mini", "input": "x", "tools": [grammar("edit", "lark", "start: b")]});
+    let (status, refused) = server.post("/v1/responses", &bad);
+    assert_eq!((status, &refused["error"]["param"]), (400, &json!("tools")), "{refused}");
+}
+
 #[test]
 fn without_keys_only_this_machine_is_served() {
     let home = Home::scripted(json!([says("x")]), 0);

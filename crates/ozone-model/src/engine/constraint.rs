@@ -5,14 +5,14 @@
 //! an answer may hold several calls. A token that completes a textual trigger and goes on must fit
 //! the grammar with the rest, or it is refused; so no token can jump over the start of a grammar.
 
-use llguidance::Matcher;
 use toktrie::SimpleVob;
 
+use super::guide::Guide;
 use super::{EngineError, ThinkingLimit, Trigger};
 
 /// The grammars of one sequence and where it is in them.
 pub(super) struct Constraint {
-    rules: Vec<(Trigger, Matcher)>,
+    rules: Vec<(Trigger, Guide)>,
     state: State,
     /// The latest bytes, as many as a textual trigger may need.
     tail: Vec<u8>,
@@ -24,7 +24,7 @@ enum State {
     Watching,
     Inside {
         rule: usize,
-        matcher: Matcher,
+        guide: Guide,
     },
     /// An `AtOnce` grammar has ended: so has the answer.
     Complete,
@@ -39,7 +39,7 @@ pub(super) enum Offer {
 }
 
 impl Constraint {
-    pub fn new(rules: Vec<(Trigger, Matcher)>) -> Constraint {
+    pub fn new(rules: Vec<(Trigger, Guide)>) -> Constraint {
         let text_len = |trigger: &Trigger| match trigger {
             Trigger::Text(text) => text.len(),
             Trigger::AtOnce | Trigger::Tokens(_) => 0,
@@ -47,7 +47,7 @@ impl Constraint {
         let tail_bytes_max = rules.iter().map(|(trigger, _)| text_len(trigger)).max().unwrap_or(0);
         let at_once = rules.iter().position(|(trigger, _)| *trigger == Trigger::AtOnce);
         let state = match at_once {
-            Some(rule) => State::Inside { rule, matcher: rules[rule].1.deep_clone() },
+            Some(rule) => State::Inside { rule, guide: rules[rule].1.fork() },
             None => State::Watching,
         };
         Constraint { rules, state, tail: Vec::new(), tail_bytes_max }
@@ -68,18 +68,18 @@ impl Constraint {
 
     /// The tokens that may follow, where a grammar rules.
     pub fn mask(&mut self) -> Result<Option<SimpleVob>, EngineError> {
-        let State::Inside { matcher, .. } = &mut self.state else { return Ok(None) };
-        match matcher.compute_mask() {
-            Ok(mask) if mask.is_zero() => Err(EngineError::DeadEnd("the grammar allows none")),
-            Ok(mask) => Ok(Some(mask)),
-            Err(error) => Err(EngineError::grammar(error)),
+        let State::Inside { guide, .. } = &mut self.state else { return Ok(None) };
+        let mask = guide.mask()?;
+        if mask.is_zero() {
+            return Err(EngineError::DeadEnd("the grammar allows none"));
         }
+        Ok(Some(mask))
     }
 
     /// Whether a token may follow now: within a character, its end must.
     pub fn allows(&mut self, id: u32) -> bool {
         match &mut self.state {
-            State::Inside { matcher, .. } => matcher.validate_tokens(&[id]).is_ok_and(|n| n == 1),
+            State::Inside { guide, .. } => guide.allows(id),
             State::Watching => true,
             State::Complete => false,
         }
@@ -96,9 +96,9 @@ impl Constraint {
     }
 
     fn consume(&mut self, id: u32, bytes: &[u8]) -> Result<(), EngineError> {
-        let State::Inside { rule, matcher } = &mut self.state else { return Ok(()) };
-        matcher.consume_token(id).map_err(EngineError::grammar)?;
-        if matcher.is_stopped() {
+        let State::Inside { rule, guide } = &mut self.state else { return Ok(()) };
+        guide.consume(id)?;
+        if guide.is_stopped() {
             let at_once = self.rules[*rule].0 == Trigger::AtOnce;
             self.state = if at_once { State::Complete } else { State::Watching };
             self.tail.clear();
@@ -115,7 +115,7 @@ impl Constraint {
                 Trigger::AtOnce => None,
                 Trigger::Tokens(ids) => match ids.split_last() {
                     Some((last, rest)) if *last == id && before.ends_with(rest) => {
-                        Some(Ok(fresh.deep_clone()))
+                        Some(Ok(fresh.fork()))
                     }
                     _ => None,
                 },
@@ -126,9 +126,9 @@ impl Constraint {
             };
             match entered {
                 None => {}
-                Some(Ok(matcher)) => {
+                Some(Ok(guide)) => {
                     self.tail.clear();
-                    self.state = State::Inside { rule, matcher };
+                    self.state = State::Inside { rule, guide };
                     return Offer::Accepted;
                 }
                 Some(Err(())) => return Offer::Refused,
@@ -161,24 +161,16 @@ impl Constraint {
     /// Tokens that must follow: there is no other way on in the grammar.
     pub fn forced(&mut self) -> Vec<u32> {
         match &mut self.state {
-            State::Inside { matcher, .. } => matcher.compute_ff_tokens(),
+            State::Inside { guide, .. } => guide.forced(),
             State::Watching | State::Complete => Vec::new(),
         }
     }
 }
 
-/// A matcher that has read `bytes` already.
-fn start_with(fresh: &Matcher, bytes: &[u8]) -> Result<Matcher, ()> {
-    let mut matcher = fresh.deep_clone();
-    if bytes.is_empty() {
-        return Ok(matcher);
-    }
-    let env = matcher.tok_env().map_err(|_| ())?;
-    let ids = env.tok_trie().greedy_tokenize(bytes);
-    match matcher.try_consume_tokens(&ids) {
-        Ok(consumed) if consumed == ids.len() && !matcher.is_stopped() => Ok(matcher),
-        Ok(_) | Err(_) => Err(()),
-    }
+/// A guide that has read `bytes` already.
+fn start_with(fresh: &Guide, bytes: &[u8]) -> Result<Guide, ()> {
+    let mut guide = fresh.fork();
+    if bytes.is_empty() || guide.read(bytes) { Ok(guide) } else { Err(()) }
 }
 
 /// Counts the tokens of thinking and ends it at its limit.

@@ -13,6 +13,7 @@ mod cells;
 mod constraint;
 mod disk;
 mod gguf;
+mod guide;
 mod llama;
 mod run;
 mod sampling;
@@ -166,6 +167,9 @@ pub enum Trigger {
 pub struct GrammarRule {
     pub trigger: Trigger,
     pub lark: String,
+    /// Special tokens that stand in the grammar around a text which is sampled as a JSON string: one of
+    /// them behind its opening quote, one before its closing quote. Never sampled.
+    pub text_marks: Option<[u32; 2]>,
 }
 
 /// Ends thinking that takes too long.
@@ -535,8 +539,8 @@ impl Engine {
     /// Grammars are compiled by the caller, so that a slow one does not stop the others.
     fn constraint(&self, request: &GenerateRequest) -> Result<Constraint, EngineError> {
         let rules = request.grammars.iter().map(|rule| {
-            let matcher = self.vocab().matcher(&rule.lark)?;
-            Ok((rule.trigger.clone(), matcher))
+            let guide = self.vocab().guide(rule)?;
+            Ok((rule.trigger.clone(), guide))
         });
         Ok(Constraint::new(rules.collect::<Result<_, EngineError>>()?))
     }

@@ -8,12 +8,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use llguidance::api::TopLevelGrammar;
-use llguidance::{Matcher, ParserFactory};
+use llguidance::ParserFactory;
 use toktrie::{InferenceCapabilities, TokEnv, TokRxInfo, TokTrie, TokenId, TokenizerEnv};
 
-use super::EngineError;
+use super::guide::{Guide, Words};
 use super::llama::Model;
+use super::{EngineError, GrammarRule};
 
 /// Compiled grammars that are kept: a conversation compiles its tools once.
 const GRAMMARS_KEPT_MAX: usize = 32;
@@ -33,8 +33,8 @@ pub struct Vocab {
 /// Built when the first grammar comes: the trie of a large vocabulary takes a while.
 #[derive(Default)]
 struct Grammars {
-    factory: Option<Arc<ParserFactory>>,
-    compiled: HashMap<String, Matcher>,
+    factory: Option<(Arc<ParserFactory>, Arc<Words>)>,
+    compiled: HashMap<String, Guide>,
 }
 
 impl std::fmt::Debug for Vocab {
@@ -150,32 +150,31 @@ impl Vocab {
         self.model.chat_template()
     }
 
-    /// A fresh matcher for a Lark grammar (llguidance's dialect, `%json {…}` included).
-    pub(super) fn matcher(&self, lark: &str) -> Result<Matcher, EngineError> {
+    /// A fresh guide by a Lark grammar (llguidance's dialect, `%json {…}` included).
+    pub(super) fn guide(&self, rule: &GrammarRule) -> Result<Guide, EngineError> {
         let mut grammars = match self.grammars.lock() {
             Ok(grammars) => grammars,
             Err(poisoned) => poisoned.into_inner(),
         };
-        if let Some(matcher) = grammars.compiled.get(lark) {
-            return Ok(matcher.deep_clone());
+        // Of one vocabulary, the marks follow from the grammar.
+        if let Some(guide) = grammars.compiled.get(&rule.lark) {
+            return Ok(guide.fork());
         }
-        let factory = match &grammars.factory {
-            Some(factory) => Arc::clone(factory),
+        let (factory, words) = match &grammars.factory {
+            Some((factory, words)) => (Arc::clone(factory), Arc::clone(words)),
             None => {
-                let factory = self.factory().map_err(EngineError::grammar)?;
-                Arc::clone(grammars.factory.insert(Arc::new(factory)))
+                let factory = Arc::new(self.factory().map_err(EngineError::grammar)?);
+                let words = Arc::new(Words::new(factory.tok_env().tok_trie()));
+                grammars.factory = Some((Arc::clone(&factory), Arc::clone(&words)));
+                (factory, words)
             }
         };
-        let grammar = TopLevelGrammar::from_lark(lark.to_owned());
-        let matcher = Matcher::new(factory.create_parser(grammar));
-        if let Some(error) = matcher.get_error() {
-            return Err(EngineError::grammar(error));
-        }
+        let guide = Guide::new(&factory, &words, &rule.lark, rule.text_marks)?;
         if grammars.compiled.len() >= GRAMMARS_KEPT_MAX {
             grammars.compiled.clear();
         }
-        grammars.compiled.insert(lark.to_owned(), matcher.deep_clone());
-        Ok(matcher)
+        grammars.compiled.insert(rule.lark.clone(), guide.fork());
+        Ok(guide)
     }
 
     fn factory(&self) -> Result<ParserFactory, String> {

@@ -48,6 +48,7 @@ pub fn python() -> ToolSpec {
             "required": ["code"],
             "additionalProperties": false
         }),
+        grammar: None,
     }
 }
 

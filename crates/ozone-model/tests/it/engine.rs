@@ -405,7 +405,7 @@ args: %json {"type": "object", "properties": {"code": {"type": "string", "maxLen
 fn calling(engine: &Engine, seed: u64, trigger: Trigger) -> GenerateRequest {
     let lark = CALL.to_owned();
     GenerateRequest {
-        grammars: vec![GrammarRule { trigger, lark }],
+        grammars: vec![GrammarRule { trigger, lark, text_marks: None }],
         sampling: warm(seed),
         ..endless(engine, "call it<tool_call>", 400)
     }
@@ -466,7 +466,7 @@ fn a_textual_trigger_cannot_be_jumped_over() {
         let trigger = Trigger::Text("t".to_owned());
         let lark = "start: /[0-9]{3}/".to_owned();
         let request = GenerateRequest {
-            grammars: vec![GrammarRule { trigger, lark }],
+            grammars: vec![GrammarRule { trigger, lark, text_marks: None }],
             sampling: Sampling { temperature: 3.0, seed, ..Sampling::default() },
             ban: ban.clone(),
             ..endless(&engine, "go", 60)
@@ -484,8 +484,11 @@ fn a_textual_trigger_cannot_be_jumped_over() {
 #[test]
 fn a_grammar_that_cannot_be_read_is_refused() {
     let engine = engine();
-    let grammars =
-        vec![GrammarRule { trigger: Trigger::AtOnce, lark: "start: nothing_here".to_owned() }];
+    let grammars = vec![GrammarRule {
+        trigger: Trigger::AtOnce,
+        lark: "start: nothing_here".to_owned(),
+        text_marks: None,
+    }];
     let request = GenerateRequest { grammars, ..endless(&engine, "x", 5) };
     assert!(matches!(engine.generate(request), Err(EngineError::Grammar(_))));
 }

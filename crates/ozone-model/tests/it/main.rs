@@ -6,6 +6,8 @@ mod engine;
 #[cfg(any(feature = "local", feature = "upstream"))]
 mod fuzz;
 #[cfg(feature = "local")]
+mod inputs;
+#[cfg(feature = "local")]
 mod local;
 mod scripted;
 #[cfg(feature = "upstream")]

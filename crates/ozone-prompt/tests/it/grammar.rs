@@ -23,11 +23,15 @@ fn environment(vocabulary: &Bytes) -> TokEnv {
 }
 
 /// How many of these tokens the grammar takes, and whether it is complete then.
-fn run(lark: &str, vocabulary: &Bytes, ids: &[u32]) -> (usize, bool) {
+pub fn run(lark: &str, vocabulary: &Bytes, ids: &[u32]) -> (usize, bool) {
     let environment = environment(vocabulary);
     let mut factory = ParserFactory::new_simple(&environment).unwrap();
     factory.quiet();
-    let grammar = TopLevelGrammar::from_lark(lark.to_owned());
+    take(&factory, TopLevelGrammar::from_lark(lark.to_owned()), ids)
+}
+
+/// The same for any grammar.
+pub fn take(factory: &ParserFactory, grammar: TopLevelGrammar, ids: &[u32]) -> (usize, bool) {
     let mut matcher = Matcher::new(factory.create_parser(grammar));
     assert!(!matcher.is_error(), "{:?}", matcher.get_error());
     let mut taken = 0;
@@ -41,7 +45,7 @@ fn run(lark: &str, vocabulary: &Bytes, ids: &[u32]) -> (usize, bool) {
     (taken, matcher.is_stopped() || matcher.is_accepting().unwrap())
 }
 
-fn accepts(format: Format, tools: &[ToolSpec], vocabulary: &Bytes, text: &str) -> bool {
+pub fn accepts(format: Format, tools: &[ToolSpec], vocabulary: &Bytes, text: &str) -> bool {
     let grammar = call_grammar(format, tools, Some(vocabulary)).unwrap();
     let ids = vocabulary.encode(text, true);
     let by_tokens = run(&grammar.lark, vocabulary, &ids) == (ids.len(), true);
@@ -169,6 +173,7 @@ fn unusual_tools_still_give_a_grammar() {
         name: name.into(),
         description: String::new(),
         parameters,
+        grammar: None,
     };
     let odd = [
         tool("mcp__tiny.echo/\"x\"-ü", json!({})),

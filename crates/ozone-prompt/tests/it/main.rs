@@ -1,5 +1,6 @@
 mod fuzz;
 mod grammar;
+mod inputs;
 mod parsing;
 mod support;
 mod templates;

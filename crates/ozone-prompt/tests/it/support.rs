@@ -144,6 +144,7 @@ pub fn python() -> ToolSpec {
             "properties": {"code": {"type": "string", "description": "What to run."}},
             "required": ["code"],
         }),
+        grammar: None,
     }
 }
 
@@ -160,6 +161,7 @@ pub fn weather() -> ToolSpec {
             },
             "required": ["city"],
         }),
+        grammar: None,
     }
 }
 

@@ -389,7 +389,7 @@ fn description(tool: &McpTool) -> &str {
 /// A tool as the model knows it.
 fn spec(name: String, listed: &McpTool) -> ToolSpec {
     let parameters = listed.input_schema.clone();
-    ToolSpec { name, description: description(listed).to_owned(), parameters }
+    ToolSpec { name, description: description(listed).to_owned(), parameters, grammar: None }
 }
 
 /// Its own name where that is free and one that models may use; else with the label in front.
