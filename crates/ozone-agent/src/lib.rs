@@ -31,6 +31,7 @@ pub use context::SUM_UP;
 pub use costs::{Costs, Prices};
 pub use input::remembered;
 pub use pro::{Outfit, Pro, ProPolicy, Select};
+pub use record::passages;
 pub use request::{Echo, InvalidRequest, Limits, Request, SamplingOptions};
 pub use run::{AgentError, Run, enqueue};
 pub use text::{TextFormat, TextOptions, Verbosity};

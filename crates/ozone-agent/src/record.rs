@@ -3,7 +3,7 @@
 
 use ozone_model::{Sample, Stop, Turn as ModelTurn};
 use ozone_prompt::{Delta, Message, ToolCall};
-use ozone_types::{FoundPassage, ItemId, Usage};
+use ozone_types::{FoundPassage, ItemId, Passage, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -11,14 +11,16 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
 pub enum Record {
+    /// A sample begins: what the model sees, where the request is recorded.
+    Prompted { ids: Vec<u32> },
     /// Part of the sample that is under way: its ids, and what they said.
     Ids {
         ids: Vec<u32>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         said: Vec<Said>,
-        /// Of the tokens, where the request measures its confidence.
+        /// Of each id, where the request is measured or recorded; `None` of one that was forced.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        logprobs: Vec<f32>,
+        logprobs: Vec<Option<f32>>,
     },
     /// What the sample said so far has come to its end; it is made anew.
     StartedOver,
@@ -216,6 +218,12 @@ impl Sampled {
     }
 }
 
+/// What the model saw and sampled, by the records of a response that was recorded
+/// ([`crate::Request::recorded`]): samples that have ended, behind one another.
+pub fn passages(records: Vec<Value>) -> Result<Vec<Passage>, serde_json::Error> {
+    Ok(Passage::join(Replay::of(records)?.samples))
+}
+
 /// What the records amount to.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Replay {
@@ -224,7 +232,11 @@ pub struct Replay {
     /// Ids of the sample that was cut.
     pub started: Vec<u32>,
     /// Their logprobs.
-    pub logprobs: Vec<f32>,
+    pub logprobs: Vec<Option<f32>>,
+    /// What that sample sees, where the request is recorded.
+    pub prompt: Vec<u32>,
+    /// The complete samples as the model saw them, where the request is recorded.
+    pub samples: Vec<(Vec<u32>, Passage)>,
     /// What that sample said; after a complete one, what it said while none of its calls is done.
     pub said: Vec<Said>,
     /// `true` in the middle of a sample.
@@ -275,6 +287,7 @@ impl Replay {
                 self.logprobs.extend(logprobs);
                 self.said.extend(said);
             }
+            Record::Prompted { ids } => self.prompt = ids,
             Record::StartedOver => {
                 self.in_sample = false;
                 self.started.clear();
@@ -286,7 +299,12 @@ impl Replay {
                     self.said.clear();
                 }
                 self.started.clear();
-                self.logprobs.clear();
+                let mut logprobs = std::mem::take(&mut self.logprobs);
+                let prompt = std::mem::take(&mut self.prompt);
+                if !prompt.is_empty() {
+                    logprobs.resize(sampled.ids.len(), None);
+                    self.samples.push((prompt, Passage { ids: sampled.ids.clone(), logprobs }));
+                }
                 self.steps.push(ReplayedStep { sampled, outputs: vec![] });
             }
             Record::ToolDone { index, output, files } => {

@@ -44,6 +44,9 @@ pub struct Request {
     /// How sure the model is of its tokens is kept in the journal's records: a sample of a vote.
     #[serde(default)]
     pub measured: bool,
+    /// The ids that the model sees and samples are kept in the journal's records, for a trainer.
+    #[serde(default)]
+    pub recorded: bool,
     /// Asked for; given only where the reasoning itself is not.
     #[serde(default)]
     pub summary: Option<Summary>,
@@ -263,6 +266,7 @@ impl Request {
             effort: None,
             pro: None,
             measured: false,
+            recorded: false,
             summary: None,
             sampling: SamplingOptions::default(),
             logprobs: false,
@@ -277,6 +281,11 @@ impl Request {
             traceparent: None,
             echo: Echo::default(),
         })
+    }
+
+    /// The logprobs of all tokens are asked for and kept.
+    pub(crate) fn is_measured(&self) -> bool {
+        self.measured || self.recorded
     }
 
     /// The request, once its fields fit together.

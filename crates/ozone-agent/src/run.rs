@@ -114,7 +114,7 @@ pub(crate) struct State {
     has_said: bool,
     logprobs: Logprobs,
     /// The logprobs of the sample under way, where its confidence is measured.
-    measured: Vec<f32>,
+    measured: Vec<Option<f32>>,
     /// Calls that the client is to run.
     handed: Vec<ToolCall>,
     pub deadline: Instant,
@@ -591,6 +591,16 @@ impl Run {
         started: &mut Vec<u32>,
         request: SampleRequest,
     ) -> Result<Result<(Sampled, Turn), Missed>, Stopped> {
+        if self.request.recorded && started.is_empty() {
+            match self.backend.prompt(&request) {
+                Ok(ids) => {
+                    let records = vec![Record::Prompted { ids }];
+                    let written = Written { records, ..Written::default() };
+                    self.append(written, Durability::Process).await?;
+                }
+                Err(e) => return Ok(Err(Missed::Model(e))),
+            }
+        }
         let stream = match self.open(request, state.deadline).await? {
             Ok(stream) => stream,
             Err(e) => return Ok(Err(Missed::Model(e))),
@@ -627,8 +637,12 @@ impl Run {
                             // Of one whose ids nobody knows, about a token comes at a time.
                             *partial += Usage::of_sample(0, 0, new.len().max(1) as u64, 0);
                         }
-                        if self.request.measured {
-                            measured.extend(logprobs.iter().map(|token| token.logprob));
+                        if self.request.is_measured() {
+                            // Of an upstream's tokens only their logprobs are known.
+                            measured.extend(match new.is_empty() {
+                                true => logprobs.iter().map(|token| Some(token.logprob)).collect(),
+                                false => TokenLogprob::of_each(&new, &logprobs),
+                            });
                         }
                         let is_rest = new.is_empty();
                         ids.extend(new);
@@ -777,7 +791,7 @@ impl Run {
                 seed: options.seed,
                 top_logprobs: match self.request.logprobs {
                     true => options.top_logprobs.max(1),
-                    false => u8::from(self.request.measured && self.backend.measures()),
+                    false => u8::from(self.request.is_measured() && self.backend.measures()),
                 },
             },
             output_tokens_max: left.unwrap_or(window),
@@ -800,7 +814,8 @@ impl Run {
         mut written: Written,
     ) -> Result<(Sampled, Turn), Stopped> {
         let is_estimate = sample.usage_estimated;
-        let confidence = vote::confidence(&std::mem::take(&mut state.measured));
+        let measured = std::mem::take(&mut state.measured).into_iter().flatten();
+        let confidence = vote::confidence(&measured.collect::<Vec<_>>());
         let sampled = Sampled::of(sample, confidence);
         state.has_said = false;
         let mut turn = self.decide(&state.offer, &mut state.used, &sampled);

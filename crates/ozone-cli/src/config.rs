@@ -58,6 +58,9 @@ pub struct ModelEntry {
     /// `ozone serve`: streams the reasoning as it is, in place of summaries.
     #[serde(default)]
     pub raw_reasoning: bool,
+    /// `ozone serve`: requests may have the tokens recorded that the model sees and samples.
+    #[serde(default)]
+    pub rollouts: bool,
     #[serde(flatten)]
     pub backend: BackendEntry,
 }
@@ -89,6 +92,7 @@ impl ModelEntry {
             pro: ProPolicy::default(),
             temperature: None,
             raw_reasoning: false,
+            rollouts: false,
             backend: BackendEntry::Local { path, context_window: None },
         }
     }
@@ -238,6 +242,7 @@ fn unknown_key(file: &toml::Table) -> Option<String> {
         "pro",
         "temperature",
         "raw_reasoning",
+        "rollouts",
     ];
     let models = file.get("model")?.as_array()?.iter().filter_map(|m| m.as_table());
     for model in models {

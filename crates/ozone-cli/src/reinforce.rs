@@ -12,7 +12,7 @@ use ozone_agent::{Limits, Request, Run};
 use ozone_cost::PriceBook;
 use ozone_eval::STAGED;
 use ozone_model::engine::EngineOptions;
-use ozone_model::{LocalBackend, Recorded, Recorder};
+use ozone_model::{LocalBackend, ModelBackend};
 use ozone_store::{Journal, MemoryStore, Store, Stored};
 use ozone_tasks::{Generator, Offer, Question, Rng, Split, grade};
 use ozone_tools::{PythonTool, Tool};
@@ -20,10 +20,10 @@ use ozone_train::TrainError;
 use ozone_train::checkpoint::Checkpoint;
 use ozone_train::export::ModelCard;
 use ozone_train::grpo::{
-    Environment, Group, GrpoConfig, Passage, Played, Policy, Record, Rollout, Step, reinforce,
+    Environment, Group, GrpoConfig, Played, Policy, Record, Rollout, Step, reinforce,
 };
 use ozone_types::item::Known;
-use ozone_types::{Item, Response, ResponseId, ResponseStatus};
+use ozone_types::{Item, Passage, Response, ResponseId, ResponseStatus};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -155,7 +155,7 @@ impl Environment for Rollouts<'_> {
             ..EngineOptions::default()
         };
         let backend = LocalBackend::load("policy", policy.gguf, options);
-        let recorder = Arc::new(Recorder::new(Arc::new(backend.map_err(|e| failed(e.into()))?)));
+        let backend: Arc<dyn ModelBackend> = Arc::new(backend.map_err(|e| failed(e.into()))?);
         let (chosen, next) = self.choose(first, questions);
         let asked = chosen.iter().flat_map(|(index, question)| {
             (0..samples as u64).map(move |sample| {
@@ -166,8 +166,8 @@ impl Environment for Rollouts<'_> {
         let (python, book) = (&self.python, &self.book);
         let playing = stream::iter(asked)
             .map(|(question, seed)| {
-                let recorder = recorder.clone();
-                async move { one(recorder, python, book, question, seed).await }
+                let backend = backend.clone();
+                async move { one(backend, python, book, question, seed).await }
             })
             .buffered(CONCURRENCY);
         let mut all: std::vec::IntoIter<Option<Rollout>> =
@@ -252,13 +252,13 @@ impl Rollouts<'_> {
 
 /// `None`: the run failed by no fault of the model.
 async fn one(
-    recorder: Arc<Recorder>,
+    backend: Arc<dyn ModelBackend>,
     python: &Python,
     book: &PriceBook,
     question: &Question,
     seed: u64,
 ) -> Option<Rollout> {
-    let (response, samples) = play(recorder, python, question, seed).await.ok()?;
+    let (response, passages) = play(backend, python, question, seed).await.ok()?;
     if response.status == ResponseStatus::Failed {
         return None;
     }
@@ -277,21 +277,22 @@ async fn one(
     let tool_calls = response.output.iter().filter(calls).count();
     let void =
         response.output_text().trim().is_empty() && response.status == ResponseStatus::Completed;
-    Some(Rollout { passages: passages(samples), reward, correct, tool_calls, void })
+    Some(Rollout { passages, reward, correct, tool_calls, void })
 }
 
 async fn play(
-    recorder: Arc<Recorder>,
+    backend: Arc<dyn ModelBackend>,
     python: &Python,
     question: &Question,
     seed: u64,
-) -> Result<(Response, Vec<Recorded>), Failure> {
+) -> Result<(Response, Vec<Passage>), Failure> {
     let store = Arc::new(MemoryStore::default());
     let id = ResponseId::mint();
     let mut request = Request::new("policy", vec![Item::user(&question.text)], false)?;
     request.max_output_tokens = Some(TOKENS_MAX);
     request.sampling.temperature = 1.0;
     request.sampling.seed = seed;
+    request.recorded = true;
     let stored = Stored {
         id: id.clone(),
         created_at: 0,
@@ -307,37 +308,17 @@ async fn play(
         Offer::Nothing => vec![],
     };
     let run = Run {
-        backend: recorder.clone(),
+        backend,
         tools,
-        journal: Journal::open(store, id.clone()).await?,
+        journal: Journal::open(store.clone(), id.clone()).await?,
         request,
         limits: Limits { steps_max: 8, time_max: Duration::from_secs(60), ..Limits::default() },
         clock: crate::ask::clock,
         cancel: CancellationToken::new(),
         seal: None,
     };
-    let response = run.run().await;
-    let samples = recorder.take(id.as_str());
-    Ok((response?, samples))
-}
-
-/// The samples of a conversation as the model saw it: one passage, unless its history was rendered
-/// anew on the way.
-fn passages(samples: Vec<Recorded>) -> Vec<Passage> {
-    let mut passages: Vec<Passage> = Vec::new();
-    for Recorded { prompt, ids, logprobs } in samples {
-        let goes_on = passages.last().is_some_and(|passage| prompt.starts_with(&passage.ids));
-        if !goes_on {
-            passages.push(Passage::default());
-        }
-        if let Some(passage) = passages.last_mut() {
-            passage.ids.extend(&prompt[passage.ids.len()..]);
-            passage.logprobs.resize(passage.ids.len(), None);
-            passage.ids.extend(ids);
-            passage.logprobs.extend(logprobs);
-        }
-    }
-    passages
+    let response = run.run().await?;
+    Ok((response, ozone_agent::passages(store.records(&id).await?)?))
 }
 
 fn show(record: &Record) {

@@ -179,6 +179,7 @@ async fn models(
         one.effort = entry.effort;
         one.pro = entry.pro.clone();
         one.raw_reasoning = entry.raw_reasoning;
+        one.rollouts = entry.rollouts;
         one.running_max = if model.local { usize::from(args.running_max) } else { one.running_max };
         one.sampling = SamplingOptions {
             temperature: entry.temperature.unwrap_or(if greedy { 0.0 } else { 1.0 }),

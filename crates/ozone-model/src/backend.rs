@@ -151,6 +151,16 @@ pub struct TokenLogprob {
     pub top: Vec<(Vec<u8>, f32)>,
 }
 
+impl TokenLogprob {
+    /// Of each id of a chunk. A chunk with an id that was forced measures none of them.
+    pub fn of_each(ids: &[u32], logprobs: &[TokenLogprob]) -> Vec<Option<f32>> {
+        match ids.len() == logprobs.len() {
+            true => logprobs.iter().map(|token| Some(token.logprob)).collect(),
+            false => vec![None; ids.len()],
+        }
+    }
+}
+
 /// A finished sample.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
@@ -240,6 +250,16 @@ pub trait ModelBackend: Send + Sync + 'static {
     /// [`Sampling::top_logprobs`] asks for it.
     fn measures(&self) -> bool {
         false
+    }
+
+    /// Whether [`ModelBackend::prompt`] and samples have ids.
+    fn knows_ids(&self) -> bool {
+        false
+    }
+
+    /// The tokens that the model sees for a request, `started` not included.
+    fn prompt(&self, _: &SampleRequest) -> Result<Vec<u32>, ModelError> {
+        Err(ModelError::InvalidRequest("the tokens of this model are not known here".into()))
     }
 
     /// The conversation is over: what was kept under `key` may go.

@@ -11,8 +11,6 @@ pub mod bench;
 pub mod engine;
 #[cfg(feature = "local")]
 mod local;
-#[cfg(feature = "local")]
-mod recorder;
 mod scripted;
 #[cfg(feature = "local")]
 pub mod synthetic;
@@ -25,8 +23,6 @@ pub use backend::{
 };
 #[cfg(feature = "local")]
 pub use local::LocalBackend;
-#[cfg(feature = "local")]
-pub use recorder::{Recorded, Recorder};
 pub use scripted::{Script, ScriptedBackend, Take};
 #[cfg(feature = "upstream")]
 pub use upstream::UpstreamBackend;

@@ -87,11 +87,6 @@ impl LocalBackend {
         &self.warnings
     }
 
-    /// The tokens that the model would see for a request, `started` not included.
-    pub fn prompt(&self, request: &SampleRequest) -> Result<Vec<u32>, ModelError> {
-        Ok(self.transcript(request)?.tokens().to_vec())
-    }
-
     fn transcript(&self, request: &SampleRequest) -> Result<Transcript, ModelError> {
         let invalid = |error: TemplateError| ModelError::InvalidRequest(error.to_string());
         if request.turns.iter().any(|turn| matches!(turn, Turn::Shown { .. })) {
@@ -355,6 +350,14 @@ impl ModelBackend for LocalBackend {
 
     fn enforces(&self) -> Enforces {
         *self.enforces.get_or_init(|| self.find_enforced())
+    }
+
+    fn knows_ids(&self) -> bool {
+        true
+    }
+
+    fn prompt(&self, request: &SampleRequest) -> Result<Vec<u32>, ModelError> {
+        Ok(self.transcript(request)?.tokens().to_vec())
     }
 
     fn measures(&self) -> bool {

@@ -192,25 +192,27 @@ fn held(text: &str, tokens_max: Option<u64>) -> (String, u64) {
 }
 
 /// Each byte of the conversation is a token.
-fn input_tokens(request: &SampleRequest) -> u64 {
-    let turns = request.turns.iter().map(|turn| match turn {
-        Turn::Sampled { ids, .. } if !ids.is_empty() => ids.len(),
-        Turn::Shown { text, .. } => text.len(),
-        Turn::Given(message) | Turn::Sampled { message, .. } => length(message),
+fn prompt(request: &SampleRequest) -> Vec<u32> {
+    let bytes = |text: &str| -> Vec<u32> { text.bytes().map(u32::from).collect() };
+    let turns = request.turns.iter().flat_map(|turn| match turn {
+        Turn::Sampled { ids, .. } if !ids.is_empty() => ids.clone(),
+        Turn::Shown { text, .. } => bytes(text),
+        Turn::Given(message) | Turn::Sampled { message, .. } => bytes(&said(message)),
     });
-    (request.instructions.as_ref().map_or(0, String::len) + turns.sum::<usize>()) as u64
+    request.instructions.iter().flat_map(|text| bytes(text)).chain(turns).collect()
 }
 
-fn length(message: &Message) -> usize {
+fn said(message: &Message) -> String {
     match message {
         Message::System { text } | Message::Developer { text } | Message::User { text } => {
-            text.len()
+            text.clone()
         }
         Message::Assistant { reasoning, text, tool_calls } => {
-            let calls = tool_calls.iter().map(|c| c.name.len() + c.arguments.len());
-            reasoning.as_ref().map_or(0, String::len) + text.len() + calls.sum::<usize>()
+            let calls = tool_calls.iter().flat_map(|call| [&*call.name, &*call.arguments]);
+            let all = [reasoning.as_deref().unwrap_or_default(), text];
+            all.into_iter().chain(calls).collect()
         }
-        Message::ToolResult { output, .. } => output.len(),
+        Message::ToolResult { output, .. } => output.clone(),
     }
 }
 
@@ -222,7 +224,7 @@ impl ModelBackend for ScriptedBackend {
 
     async fn sample(&self, request: SampleRequest) -> Result<SampleStream, ModelError> {
         self.requests.lock().unwrap_or_else(|e| e.into_inner()).push(request.clone());
-        let input = input_tokens(&request);
+        let input = prompt(&request).len() as u64;
         let context_window = self.info.context_window;
         if input >= context_window {
             return Err(ModelError::ContextLength { input_tokens: input, context_window });
@@ -276,6 +278,14 @@ impl ModelBackend for ScriptedBackend {
         let started = SampleEvent::Started { input_tokens: input, cached_tokens: cached };
         let rest = speech.behind(request.started.len()).stream(self.pace);
         Ok(stream::once(async { Ok(started) }).chain(rest).boxed())
+    }
+
+    fn knows_ids(&self) -> bool {
+        true
+    }
+
+    fn prompt(&self, request: &SampleRequest) -> Result<Vec<u32>, ModelError> {
+        Ok(prompt(request))
     }
 
     fn measures(&self) -> bool {

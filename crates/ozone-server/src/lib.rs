@@ -24,6 +24,7 @@ mod prepare;
 mod pro;
 mod request;
 mod responses;
+mod rollouts;
 mod runs;
 mod schedule;
 mod seal;
@@ -70,6 +71,9 @@ pub struct ModelEntry {
     pub pro: ProPolicy,
     /// Streams the reasoning as it is, in place of summaries.
     pub raw_reasoning: bool,
+    /// Requests may have the tokens recorded that the model sees and samples, its instructions and
+    /// its reasoning included (`x_record`).
+    pub rollouts: bool,
     /// Where a request says nothing.
     pub sampling: SamplingOptions,
     /// How many responses run at once.
@@ -99,6 +103,7 @@ impl ModelEntry {
             effort: None,
             pro: ProPolicy::default(),
             raw_reasoning: false,
+            rollouts: false,
             sampling: SamplingOptions { temperature: 1.0, ..SamplingOptions::default() },
             running_max: 64,
             owned_by: "ozone".into(),

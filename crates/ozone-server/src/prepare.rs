@@ -20,6 +20,7 @@ use crate::fields::Fields;
 use crate::files;
 use crate::mcp::McpUse;
 use crate::request::{Before, Create, ReasoningContext, previous_not_found};
+use crate::rollouts;
 use crate::runs::{self, CONVERSATION_ITEM, ITEM, Job, Serve, from_stored};
 use crate::websocket::Memory;
 
@@ -115,6 +116,10 @@ impl App {
             ApiError::coded("text", "invalid_value", format!("Invalid 'text': {e}."))
         })?;
         request.summary = create.summary;
+        request.recorded = create.recorded;
+        if create.recorded {
+            rollouts::check(entry)?;
+        }
         request.raw_reasoning = entry.raw_reasoning;
         request.truncation = create.truncation;
         request.compact_threshold = create.compaction.map(|compaction| {

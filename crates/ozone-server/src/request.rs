@@ -92,6 +92,8 @@ pub(crate) struct Create {
     pub effort: Option<Effort>,
     /// In pro mode: how it is to differ from the model's own policy.
     pub pro: Option<Value>,
+    /// `x_record`: a trainer fetches what the model saw and sampled.
+    pub recorded: bool,
     pub summary: Option<Summary>,
     pub reasoning_context: ReasoningContext,
     pub tools: Vec<Value>,
@@ -156,6 +158,7 @@ impl Create {
             include: include(&fields)?,
             effort: reasoning.effort,
             pro: pro(&fields, reasoning.mode)?,
+            recorded: recorded(&fields, store)?,
             summary: reasoning.summary,
             reasoning_context: reasoning.context,
             tools: tools(&fields)?,
@@ -292,6 +295,17 @@ fn pro(fields: &Fields<'_>, mode: Mode) -> Result<Option<Value>, ApiError> {
             Err(ApiError::coded("x_pro", "invalid_value", message))
         }
     }
+}
+
+/// `x_record`, which needs a place where the record stays.
+fn recorded(fields: &Fields<'_>, store: bool) -> Result<bool, ApiError> {
+    let recorded = fields.bool("x_record")?.unwrap_or(false);
+    if recorded && !store {
+        let message = "A record is fetched later, so the response must be stored: 'x_record' \
+                       needs 'store' to be true.";
+        return Err(ApiError::coded("x_record", "invalid_value", message));
+    }
+    Ok(recorded)
 }
 
 #[derive(Default)]

@@ -156,7 +156,7 @@ pub(crate) async fn snapshot(app: &App, id: &ResponseId) -> Result<Response, Api
     Ok(response)
 }
 
-fn parse_id(id: &str) -> Result<ResponseId, ApiError> {
+pub(crate) fn parse_id(id: &str) -> Result<ResponseId, ApiError> {
     id.parse().map_err(|_| {
         let id: String = id.chars().take(80).collect();
         ApiError::not_found(format!("Response with id '{id}' not found."))

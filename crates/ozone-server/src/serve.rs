@@ -24,8 +24,8 @@ use tokio_util::task::TaskTracker;
 use crate::app::{App, count, mint};
 use crate::error::ApiError;
 use crate::{
-    Server, batches, chat, conversations, counting, files, models, responses, uploads, usage,
-    websocket,
+    Server, batches, chat, conversations, counting, files, models, responses, rollouts, uploads,
+    usage, websocket,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -173,6 +173,7 @@ fn router(app: Arc<App>) -> Router {
         .route("/responses/{id}", get(responses::get).delete(responses::delete))
         .route("/responses/{id}/cancel", post(responses::cancel))
         .route("/responses/{id}/input_items", get(responses::input_items))
+        .route("/responses/{id}/rollout", get(rollouts::get))
         .route("/batches", get(batches::list).post(batches::create))
         .route("/batches/{id}", get(batches::get))
         .route("/batches/{id}/cancel", post(batches::cancel))

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use ozone_types::Passage;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
@@ -96,14 +97,6 @@ impl GrpoConfig {
         let fall = (steps - step) / (steps * self.decay_share).max(1.0);
         rise.min(fall).clamp(0.0, 1.0) as f32
     }
-}
-
-/// Tokens in the order in which the model saw them.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Passage {
-    pub ids: Vec<u32>,
-    /// Of each id, by the sampler; `None` where it was given (a prompt, a tool's output) or forced.
-    pub logprobs: Vec<Option<f32>>,
 }
 
 /// One question played once.

@@ -11,6 +11,7 @@ pub mod id;
 pub mod item;
 pub mod pro;
 pub mod response;
+pub mod rollout;
 pub mod usage;
 
 pub use error::{ErrorBody, ErrorCode, ResponseError};
@@ -26,4 +27,5 @@ pub use response::{
     ConversationRef, Effort, IncompleteDetails, IncompleteReason, Mode, Reasoning, Response,
     ResponseStatus, Summary, ToolChoice, ToolMode, Truncation,
 };
+pub use rollout::Passage;
 pub use usage::{Cost, InputDetails, OutputDetails, ReasoningBudget, Usage};

@@ -2,7 +2,7 @@
 //! and the chat template renders what the trainer rendered.
 
 use ozone_model::engine::{Engine, EngineOptions, GenerateRequest, Generated};
-use ozone_model::{LocalBackend, SampleRequest, Sampling, Turn};
+use ozone_model::{LocalBackend, ModelBackend, SampleRequest, Sampling, Turn};
 use ozone_prompt::{Message, ToolSpec};
 use ozone_tasks::{Generator, Offer, Split, render};
 use ozone_train::export::{self, GgufType, ModelCard};

@@ -13,6 +13,7 @@ mod limits;
 mod mcp;
 mod pro;
 mod responses;
+mod rollouts;
 mod support;
 mod toy;
 mod usage;

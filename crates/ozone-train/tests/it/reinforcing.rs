@@ -5,9 +5,10 @@ use ozone_train::TrainError;
 use ozone_train::checkpoint::{self, Checkpoint};
 use ozone_train::export::ModelCard;
 use ozone_train::grpo::{
-    Environment, Group, GrpoConfig, Passage, Played, Policy, Record, Rollout, Step, reinforce,
+    Environment, Group, GrpoConfig, Played, Policy, Record, Rollout, Step, reinforce,
 };
 use ozone_train::optimizer::OptimizerConfig;
+use ozone_types::Passage;
 use rand::{Rng, SeedableRng};
 
 use crate::{config, finish};
