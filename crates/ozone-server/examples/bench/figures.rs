@@ -35,6 +35,16 @@ pub fn cpu_ms(pid: u32) -> Result<u64, Error> {
     Ok(ticks.iter().sum::<u64>() * 10)
 }
 
+/// The same of this process: the clients and the mock.
+pub fn own_cpu_ms() -> Result<u64, Error> {
+    cpu_ms(std::process::id())
+}
+
+/// Microseconds of processor time for each of so many.
+pub fn us_each(cpu_ms: u64, count: usize) -> f64 {
+    rounded(cpu_ms as f64 * 1000.0 / count.max(1) as f64)
+}
+
 /// Resident memory in MB (10⁶ bytes): now, and the most there ever was.
 pub fn rss_mb(pid: u32) -> Result<(f64, f64), Error> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;

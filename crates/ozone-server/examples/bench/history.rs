@@ -12,7 +12,7 @@ use tokio::task::LocalSet;
 
 use crate::Error;
 use crate::client::Client;
-use crate::figures::{median, quantiles, rounded};
+use crate::figures::{cpu_ms, median, quantiles, rounded, us_each};
 use crate::mock::now_ns;
 use crate::server::{AT_ONCE, UnderTest};
 
@@ -29,7 +29,9 @@ pub async fn measure(upstream: SocketAddr, many: usize, seconds: u64) -> Result<
     let clients = [Client::new(small.address), Client::new(large.address)];
     let [small_client, large_client] = clients.map(Rc::new);
     let filled = LocalSet::new();
-    filled.run_until(fill(large_client.clone(), many.saturating_sub(CHAIN))).await?;
+    let (cpu, count) = (cpu_ms(large.pid)?, many.saturating_sub(CHAIN));
+    filled.run_until(fill(large_client.clone(), count)).await?;
+    let cpu = cpu_ms(large.pid)? - cpu;
     let mut ends = vec![];
     for (client, rest) in [(&small_client, FEW.saturating_sub(CHAIN)), (&large_client, 0)] {
         for _ in 0..rest {
@@ -67,6 +69,7 @@ pub async fn measure(upstream: SocketAddr, many: usize, seconds: u64) -> Result<
         });
         report.insert((*kind).to_owned(), figures);
     }
+    report.insert("server_cpu_us_per_create".into(), us_each(cpu, count).into());
     report.insert("stored_small".into(), FEW.into());
     report.insert("stored_large".into(), many.into());
     report.insert("chain_turns".into(), CHAIN.into());

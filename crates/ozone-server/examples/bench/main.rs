@@ -77,7 +77,8 @@ async fn measure(options: &Options, upstream: SocketAddr) -> Result<Value, Error
     }
     if options.wants("streams") {
         let server = UnderTest::start(upstream)?;
-        let (count, seconds) = (options.streams, options.seconds);
+        // Twice: without the server, and with it.
+        let (count, seconds) = (options.streams, options.seconds.div_ceil(2));
         let streams = streams::measure(&server, upstream, count, seconds).await?;
         report.insert("streams".into(), streams);
     }

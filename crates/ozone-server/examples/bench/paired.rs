@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::Error;
 use crate::client::{Client, Token};
-use crate::figures::{cpu_ms, quantiles, rounded, rss_mb};
+use crate::figures::{cpu_ms, quantiles, rss_mb, us_each};
 use crate::mock::now_ns;
 use crate::server::{SHORT, UnderTest};
 
@@ -80,7 +80,7 @@ pub async fn measure(
         "first_token": each(|s| s.first_without_mock_ns),
         "added_between_tokens": gaps,
         "between_tokens": { "direct": both(|p| &p.0), "server": both(|p| &p.1) },
-        "cpu_ms_per_1000_requests": rounded(cpu as f64 * 1000.0 / (pairs.len() as f64)),
+        "server_cpu_us_per_request": us_each(cpu, pairs.len()),
         "rss_mb": rss,
         "rss_mb_max": rss_max,
     }))
