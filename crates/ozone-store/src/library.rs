@@ -104,6 +104,17 @@ pub struct Link {
 pub trait Library: Store + Ledger {
     async fn apply(&self, changes: Vec<Change>) -> Result<(), StoreError>;
 
+    /// Stores a response with its runner and with these changes, in one step where the store can.
+    async fn create_with(
+        &self,
+        stored: Stored,
+        owner: Owner,
+        changes: Vec<Change>,
+    ) -> Result<(), StoreError> {
+        self.apply(changes).await?;
+        self.create_owned(stored, owner).await
+    }
+
     async fn document(
         &self,
         kind: &str,

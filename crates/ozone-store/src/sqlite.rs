@@ -1,6 +1,7 @@
 //! The store on SQLite in WAL mode: readers never wait for the writer.
 
 mod connections;
+mod schema;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -9,60 +10,13 @@ use async_trait::async_trait;
 use ozone_types::{Event, ResponseId, ResponseStatus};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
-use connections::Connections;
+use connections::{Connections, End, Tx};
 
 use crate::passages::{self, Hit, Piece, Search, Source};
 use crate::{
     Append, Before, Change, Document, Durability, IsAlive, Library, Link, Order, Owner, Page,
     Store, StoreError, Stored, Unfinished,
 };
-
-const SCHEMA: &str = "
-create table if not exists responses (
-    id text primary key,
-    created_at integer not null,
-    status text not null,
-    model text not null,
-    request text not null,
-    owner text
-) without rowid;
-create index if not exists responses_by_time on responses (created_at);
-create table if not exists events (
-    response_id text not null,
-    sequence_number integer not null,
-    body text not null,
-    primary key (response_id, sequence_number)
-) without rowid;
-create table if not exists records (
-    response_id text not null,
-    number integer not null,
-    body text not null,
-    primary key (response_id, number)
-) without rowid;
-";
-
-/// What version 2 adds: documents and bytes, and an index over what has not ended.
-const SCHEMA_2: &str = "
-create table if not exists documents (
-    number integer primary key autoincrement,
-    kind text not null,
-    tenant text not null,
-    id text not null,
-    parent text not null,
-    body text not null,
-    unique (kind, tenant, id)
-);
-create index if not exists documents_by_parent on documents (kind, tenant, parent, number);
-create table if not exists bytes (
-    id text primary key,
-    body blob not null
-);
-create index if not exists responses_unfinished on responses (created_at)
-    where status in ('\"queued\"', '\"in_progress\"');
-";
-
-/// Version of the schema, kept in the file's `user_version`.
-const SCHEMA_VERSION: i64 = 2;
 
 #[derive(Clone)]
 pub struct SqliteStore {
@@ -77,25 +31,16 @@ impl SqliteStore {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let place = || path.display().to_string();
         let open = || -> rusqlite::Result<(Connection, i64)> {
-            let connection = connections::connect(path)?;
+            let mut connection = connections::connect(path)?;
             connection.pragma_update(None, "journal_mode", "wal")?;
             connection.pragma_update(None, "synchronous", "normal")?;
             // The keeper does it.
             connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-            let version = connection.query_row("pragma user_version", [], |row| row.get(0))?;
-            if version < SCHEMA_VERSION {
-                connection.execute_batch(SCHEMA)?;
-                connection.execute_batch(SCHEMA_2)?;
-                connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-            }
-            if version <= SCHEMA_VERSION {
-                connection.execute_batch(crate::ledger::SCHEMA)?;
-                connection.execute_batch(passages::sql::SCHEMA)?;
-            }
+            let version = schema::bring(&mut connection)?;
             Ok((connection, version))
         };
         let (connection, version) = open().map_err(|e| classify(e, path))?;
-        if version > SCHEMA_VERSION {
+        if version > schema::VERSION {
             let cause = format!("it was made by a newer Ozone (schema {version})");
             return Err(StoreError::Unwritable { place: place(), cause });
         }
@@ -113,7 +58,7 @@ impl SqliteStore {
         &self,
         f: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.connections.write(Durability::Process, f).await
+        self.connections.write(Durability::Process, |tx: &Tx<'_>| f(tx)).await
     }
 
     pub(crate) async fn read<T: Send + 'static>(
@@ -219,10 +164,22 @@ fn get(connection: &Connection, id: &ResponseId) -> Result<Stored, Failure> {
 }
 
 fn records(connection: &Connection, id: &ResponseId) -> Result<Vec<serde_json::Value>, Failure> {
-    let mut statement = connection
-        .prepare_cached("select body from records where response_id = ?1 order by number")?;
-    let rows = statement.query_map([id.as_str()], |row| row.get::<_, String>(0))?;
-    rows.map(|body| Ok(serde_json::from_str(&body?)?)).collect()
+    let alone = "select number + 1, body from records where response_id = ?1";
+    let beside = "select records_end, records from events
+                  where response_id = ?1 and records is not null";
+    let mut ended: Vec<(i64, Vec<serde_json::Value>)> = vec![];
+    let mut alone = connection.prepare_cached(alone)?;
+    for row in alone.query_map([id.as_str()], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))? {
+        let (end, body) = row?;
+        ended.push((end, vec![serde_json::from_str(&body)?]));
+    }
+    let mut beside = connection.prepare_cached(beside)?;
+    for row in beside.query_map([id.as_str()], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))? {
+        let (end, bodies) = row?;
+        ended.push((end, serde_json::from_str(&bodies)?));
+    }
+    ended.sort_by_key(|(end, _)| *end);
+    Ok(ended.into_iter().flat_map(|(_, records)| records).collect())
 }
 
 fn last_event(connection: &Connection, id: &ResponseId) -> Result<Option<Event>, Failure> {
@@ -268,8 +225,8 @@ impl Store for SqliteStore {
         append: Append,
         durability: Durability,
     ) -> Result<(), StoreError> {
-        let id = id.clone();
-        self.connections.write(durability, move |connection| write(connection, id, append)).await
+        let (id, rows) = (id.clone(), Rows::of(&append)?);
+        self.connections.write(durability, move |tx| write(tx, id, rows, &append.ledger)).await
     }
 
     async fn events(
@@ -339,43 +296,96 @@ fn create(connection: &Connection, new: Stored, owner: Option<Owner>) -> Result<
     if changed == 1 { Ok(()) } else { Err(Failure::Store(StoreError::Exists(new.id))) }
 }
 
-fn write(tx: &Connection, id: ResponseId, append: Append) -> Result<(), Failure> {
-    let known = tx
+/// An append as it is stored, made where there is more than one thread for it.
+struct Rows {
+    /// With their sequence numbers.
+    events: Vec<(u64, String)>,
+    records: Vec<String>,
+    /// How the response ended.
+    status: Option<String>,
+}
+
+impl Rows {
+    fn of(append: &Append) -> Result<Rows, StoreError> {
+        let rows = || -> Result<Rows, serde_json::Error> {
+            let event = |e: &Event| Ok((e.sequence_number, serde_json::to_string(e)?));
+            let ended = append.events.iter().rev().find_map(|e| e.kind.terminal());
+            Ok(Rows {
+                events: append.events.iter().map(event).collect::<Result<_, _>>()?,
+                records: append
+                    .records
+                    .iter()
+                    .map(serde_json::to_string)
+                    .collect::<Result<_, _>>()?,
+                status: ended.map(|response| status_text(response.status)).transpose()?,
+            })
+        };
+        rows().map_err(|e| StoreError::Internal(Box::new(e)))
+    }
+}
+
+fn write(
+    tx: &Tx<'_>,
+    id: ResponseId,
+    rows: Rows,
+    ledger: &[ozone_cost::LedgerLine],
+) -> Result<(), Failure> {
+    let mut end = match tx.end(&id) {
+        Some(end) => end,
+        None => stored_end(tx, &id)?,
+    };
+    let mut beside = None;
+    let found = rows.events.first().map(|(number, _)| *number);
+    if !rows.records.is_empty() && found.is_some() {
+        end.record += rows.records.len() as i64;
+        beside = Some((format!("[{}]", rows.records.join(",")), end.record));
+    } else if !rows.records.is_empty() {
+        let mut insert = tx.prepare_cached("insert into records values (?1, ?2, ?3)")?;
+        for body in &rows.records {
+            insert.execute(params![id.as_str(), end.record, body])?;
+            end.record += 1;
+        }
+    }
+    let mut insert = tx.prepare_cached(
+        "insert into events (response_id, sequence_number, body, records, records_end)
+         values (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    for (number, body) in &rows.events {
+        if *number != end.event {
+            let (expected, found) = (end.event, found.unwrap_or(*number));
+            return Err(Failure::Store(StoreError::Conflict { id, expected, found }));
+        }
+        let (records, records_end) = beside.take().unzip();
+        insert.execute(params![id.as_str(), *number as i64, body, records, records_end])?;
+        end.event += 1;
+    }
+    crate::ledger::insert(tx, ledger)?;
+    match rows.status {
+        Some(status) => {
+            tx.prepare_cached("update responses set status = ?2 where id = ?1")?
+                .execute(params![id.as_str(), status])?;
+            tx.forget(&id);
+        }
+        None => tx.ends_at(id, end),
+    }
+    Ok(())
+}
+
+fn stored_end(connection: &Connection, id: &ResponseId) -> Result<End, Failure> {
+    let known = connection
         .prepare_cached("select 1 from responses where id = ?1")?
         .query_row([id.as_str()], |_| Ok(()))
         .optional()?;
     if known.is_none() {
-        return Err(Failure::Store(StoreError::NotFound(id)));
+        return Err(Failure::Store(StoreError::NotFound(id.clone())));
     }
-    let next = |table: &str, column: &str| -> rusqlite::Result<i64> {
-        tx.prepare_cached(&format!(
-            "select coalesce(max({column}) + 1, 0) from {table} where response_id = ?1"
-        ))?
-        .query_row([id.as_str()], |row| row.get(0))
+    let next = |sql: &str| -> rusqlite::Result<i64> {
+        connection.prepare_cached(sql)?.query_row([id.as_str()], |row| row.get(0))
     };
-    if let Some(first) = append.events.first() {
-        let due = next("events", "sequence_number")? as u64;
-        let mut insert = tx.prepare_cached("insert into events values (?1, ?2, ?3)")?;
-        for (expected, event) in (due..).zip(&append.events) {
-            let found = event.sequence_number;
-            if found != expected {
-                let (id, found) = (id.clone(), first.sequence_number);
-                return Err(Failure::Store(StoreError::Conflict { id, expected, found }));
-            }
-            insert.execute(params![id.as_str(), found as i64, serde_json::to_string(event)?])?;
-        }
-    }
-    if !append.records.is_empty() {
-        let mut insert = tx.prepare_cached("insert into records values (?1, ?2, ?3)")?;
-        for (number, record) in (next("records", "number")?..).zip(&append.records) {
-            insert.execute(params![id.as_str(), number, serde_json::to_string(record)?])?;
-        }
-    }
-    if let Some(last) = append.events.iter().rev().find_map(|e| e.kind.terminal()) {
-        tx.prepare_cached("update responses set status = ?2 where id = ?1")?
-            .execute(params![id.as_str(), status_text(last.status)?])?;
-    }
-    crate::ledger::insert(tx, &append.ledger)
+    let event = "select coalesce(max(sequence_number) + 1, 0) from events where response_id = ?1";
+    let alone = "select coalesce(max(number) + 1, 0) from records where response_id = ?1";
+    let beside = "select coalesce(max(records_end), 0) from events where response_id = ?1";
+    Ok(End { event: next(event)? as u64, record: next(alone)?.max(next(beside)?) })
 }
 
 const DOCUMENT: &str = "kind, tenant, id, parent, body";
@@ -430,6 +440,19 @@ fn change(tx: &Connection, change: Change) -> Result<(), Failure> {
 impl Library for SqliteStore {
     async fn apply(&self, changes: Vec<Change>) -> Result<(), StoreError> {
         self.write(move |tx| changes.into_iter().try_for_each(|one| change(tx, one))).await
+    }
+
+    async fn create_with(
+        &self,
+        new: Stored,
+        owner: Owner,
+        changes: Vec<Change>,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            create(tx, new, Some(owner))?;
+            changes.into_iter().try_for_each(|one| change(tx, one))
+        })
+        .await
     }
 
     async fn document(
@@ -564,7 +587,8 @@ impl Library for SqliteStore {
 
     async fn delete(&self, id: &ResponseId) -> Result<(), StoreError> {
         let id = id.clone();
-        self.write(move |tx| {
+        let delete = move |tx: &Tx<'_>| {
+            tx.forget(&id);
             let gone = tx.execute("delete from responses where id = ?1", [id.as_str()])?;
             if gone == 0 {
                 return Err(Failure::Store(StoreError::NotFound(id)));
@@ -572,7 +596,7 @@ impl Library for SqliteStore {
             tx.execute("delete from events where response_id = ?1", [id.as_str()])?;
             tx.execute("delete from records where response_id = ?1", [id.as_str()])?;
             Ok(())
-        })
-        .await
+        };
+        self.connections.write(Durability::Process, delete).await
     }
 }

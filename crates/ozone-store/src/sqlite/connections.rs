@@ -6,7 +6,10 @@
 //! so that the end of one response holds up no token of another; the keeper also moves the log into
 //! the database. Readers have connections of their own and wait for neither.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs::File;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as std_mpsc;
@@ -14,7 +17,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use ozone_types::ResponseId;
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::{Failure, classify};
@@ -34,20 +39,76 @@ const STATEMENTS_MAX: usize = 128;
 /// syncing one that grows takes the file system twice as long.
 const LOG_WORK: usize = 4096;
 const LOG_PAGES_MAX: i64 = 32 << 10;
+/// What the writer keeps of the database in memory, in KiB: a page for each of a few thousand journals
+/// that grow at once. Readers keep little, since each commit makes them forget.
+const WRITER_CACHE_KIB: i64 = 32 << 10;
+/// The most journals whose ends the writer knows.
+const ENDS_MAX: usize = 8192;
 /// Room that is given back when the disk is full, so that a journal can still get its end.
 const RESERVE_BYTES: usize = 256 << 10;
 
 pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    // Without it a statement is compiled anew whenever a value is bound that a better plan might know.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(connection)
+}
+
+/// Where a journal ends.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct End {
+    /// The next sequence number.
+    pub event: u64,
+    /// The number of the next record.
+    pub record: i64,
+}
+
+/// A transaction of the writer, and where the journals end that it wrote last: who appends need not
+/// look. What it knows holds as long as nobody else writes the file and nothing is undone.
+pub(super) struct Tx<'a> {
+    connection: &'a Connection,
+    ends: &'a RefCell<Ends>,
+}
+
+#[derive(Default)]
+struct Ends {
+    known: HashMap<ResponseId, End>,
+    /// Changes when another connection has written.
+    data_version: i64,
+}
+
+impl Deref for Tx<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection
+    }
+}
+
+impl Tx<'_> {
+    pub fn end(&self, id: &ResponseId) -> Option<End> {
+        self.ends.borrow().known.get(id).copied()
+    }
+
+    pub fn ends_at(&self, id: ResponseId, end: End) {
+        let known = &mut self.ends.borrow_mut().known;
+        if known.len() >= ENDS_MAX && !known.contains_key(&id) {
+            known.clear();
+        }
+        known.insert(id, end);
+    }
+
+    pub fn forget(&self, id: &ResponseId) {
+        self.ends.borrow_mut().known.remove(id);
+    }
 }
 
 /// Something to do with the database, and somebody who waits for it.
 trait Work: Send {
     /// Where it fails, what it wrote is to be undone.
-    fn run(&mut self, connection: &Connection) -> Result<(), StoreError>;
+    fn run(&mut self, tx: &Tx<'_>) -> Result<(), StoreError>;
     fn durability(&self) -> Durability;
     /// What became of the transaction around it.
     fn reply(self: Box<Self>, stored: Result<(), StoreError>);
@@ -64,11 +125,11 @@ struct Task<T, F> {
 impl<T, F> Work for Task<T, F>
 where
     T: Send,
-    F: FnOnce(&Connection) -> Result<T, Failure> + Send,
+    F: FnOnce(&Tx<'_>) -> Result<T, Failure> + Send,
 {
-    fn run(&mut self, connection: &Connection) -> Result<(), StoreError> {
+    fn run(&mut self, tx: &Tx<'_>) -> Result<(), StoreError> {
         let Some(work) = self.work.take() else { return Ok(()) };
-        let run = std::panic::AssertUnwindSafe(|| work(connection));
+        let run = std::panic::AssertUnwindSafe(|| work(tx));
         let done = match std::panic::catch_unwind(run) {
             Ok(done) => done.map_err(|failure| failure.of(&self.path)),
             Err(_) => Err(StoreError::Internal("a transaction panicked".into())),
@@ -81,10 +142,15 @@ where
     }
 
     fn reply(self: Box<Self>, stored: Result<(), StoreError>) {
-        let not_run = || Err(StoreError::Internal("a transaction was not run".into()));
-        let done = self.done.unwrap_or_else(not_run);
+        let told = match self.done {
+            Some(Ok(done)) => stored.map(|()| done),
+            Some(Err(own)) => Err(own),
+            None => Err(stored
+                .err()
+                .unwrap_or_else(|| StoreError::Internal("a transaction was not run".into()))),
+        };
         // Whoever asked may have gone.
-        let _ = self.tell.send(stored.and(done));
+        let _ = self.tell.send(told);
     }
 }
 
@@ -117,7 +183,11 @@ impl Connections {
             log_is_long: log_is_long.clone(),
         };
         let path_kept = path.to_owned();
-        let writer = Writer { connection, path: path_kept, committed, written: 0, log_is_long };
+        // Slower where it cannot be set, and no worse.
+        let _ = connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB);
+        let ends = RefCell::default();
+        let writer =
+            Writer { connection, path: path_kept, committed, ends, written: 0, log_is_long };
         let threads = vec![
             std::thread::Builder::new().name("store".into()).spawn(move || writer.run(work))?,
             std::thread::Builder::new().name("keeper".into()).spawn(move || keeper.run(to_keep))?,
@@ -135,7 +205,7 @@ impl Connections {
     pub async fn write<T: Send + 'static>(
         &self,
         durability: Durability,
-        work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         let gone = || StoreError::Internal("the writer of the database has stopped".into());
         let (tell, told) = oneshot::channel();
@@ -198,6 +268,7 @@ struct Writer {
     connection: Connection,
     path: PathBuf,
     committed: std_mpsc::SyncSender<Kept>,
+    ends: RefCell<Ends>,
     /// Pieces of work since the keeper last moved the log.
     written: usize,
     log_is_long: Arc<AtomicBool>,
@@ -252,6 +323,7 @@ impl Writer {
                 }
             }
             Err(e) => {
+                self.ends.borrow_mut().known.clear();
                 if !self.connection.is_autocommit() {
                     let _ = self.connection.execute_batch("rollback");
                 }
@@ -269,9 +341,19 @@ impl Writer {
             done.map(drop).map_err(|e| classify(e, &self.path))
         };
         run("begin immediate")?;
+        self.look_for_others()?;
+        let tx = Tx { connection: &self.connection, ends: &self.ends };
+        if let [only] = batch {
+            // What it wrote is undone with the transaction.
+            return match only.run(&tx) {
+                Ok(()) => run("commit"),
+                Err(e) => Err(e),
+            };
+        }
         for work in batch {
             run("savepoint work")?;
-            if let Err(e) = work.run(&self.connection) {
+            if let Err(e) = work.run(&tx) {
+                self.ends.borrow_mut().known.clear();
                 if self.connection.is_autocommit() {
                     // A full disk, for one, undoes the whole transaction.
                     return Err(e);
@@ -282,6 +364,18 @@ impl Writer {
             run("release work")?;
         }
         run("commit")
+    }
+
+    /// Forgets where journals ended if another process has written since.
+    fn look_for_others(&self) -> Result<(), StoreError> {
+        let version = self.connection.prepare_cached("pragma data_version");
+        let version = version.and_then(|mut statement| statement.query_row([], |row| row.get(0)));
+        let version: i64 = version.map_err(|e| classify(e, &self.path))?;
+        let mut ends = self.ends.borrow_mut();
+        if ends.data_version != version {
+            *ends = Ends { known: HashMap::new(), data_version: version };
+        }
+        Ok(())
     }
 
     fn make_room(&self, error: &StoreError) {

@@ -6,7 +6,8 @@ mod library;
 use std::sync::Arc;
 
 use ozone_store::{
-    Append, Durability, Journal, MemoryStore, Owner, Reader, SqliteStore, Store, StoreError, Stored,
+    Append, Durability, Journal, Library, MemoryStore, Owner, Reader, SqliteStore, Store,
+    StoreError, Stored,
 };
 use ozone_types::{Event, EventKind, ResponseId, ResponseStatus};
 use serde_json::json;
@@ -44,6 +45,7 @@ on_both! {
     a_reader_that_fell_far_behind_misses_nothing
     a_refused_append_undoes_no_other
     a_response_is_created_with_its_owner
+    records_keep_their_order_with_events_and_without
 }
 
 fn stored(id: &ResponseId, created_at: i64) -> Stored {
@@ -269,6 +271,24 @@ async fn a_response_is_created_with_its_owner(store: Arc<dyn Store>) {
     assert!(matches!(error, StoreError::Leased { .. }), "{error}");
 }
 
+async fn records_keep_their_order_with_events_and_without(store: Arc<dyn Store>) {
+    let id = new(&*store).await;
+    let with = |events: Append, numbers: &[u64]| Append {
+        records: numbers.iter().map(|n| json!({ "n": n })).collect(),
+        ..events
+    };
+    let alone = Append::default;
+    let waiting = EventKind::InProgress { response: response(&id, ResponseStatus::InProgress) };
+    append(&*store, &id, with(alone(), &[0])).await.unwrap();
+    append(&*store, &id, with(numbered(0, vec![created(&id), waiting]), &[1, 2])).await.unwrap();
+    append(&*store, &id, with(alone(), &[3])).await.unwrap();
+    append(&*store, &id, with(numbered(7, vec![completed(&id)]), &[9])).await.unwrap_err();
+    append(&*store, &id, with(alone(), &[4, 5])).await.unwrap();
+    append(&*store, &id, with(numbered(2, vec![completed(&id)]), &[6])).await.unwrap();
+    let numbers: Vec<_> = (0..7).map(|n| json!({ "n": n })).collect();
+    assert_eq!(store.records(&id).await.unwrap(), numbers);
+}
+
 /// What was acknowledged is in the file, and closing it loses nothing.
 #[tokio::test]
 async fn a_database_that_is_opened_again_has_everything() {
@@ -302,6 +322,84 @@ async fn another_process_reads_what_is_written() {
     let id = new(&one).await;
     append(&one, &id, numbered(0, vec![created(&id)])).await.unwrap();
     assert_eq!(two.events(&id, 0, 10).await.unwrap().len(), 1);
+}
+
+/// Who has just written knows where a journal ends, until another process writes it.
+#[tokio::test]
+async fn a_writer_sees_what_another_process_has_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let (one, two) = (SqliteStore::open(&path).unwrap(), SqliteStore::open(&path).unwrap());
+    let id = new(&one).await;
+    let waiting = |from| {
+        let response = response(&id, ResponseStatus::InProgress);
+        numbered(from, vec![EventKind::InProgress { response }])
+    };
+    append(&one, &id, numbered(0, vec![created(&id)])).await.unwrap();
+    append(&two, &id, waiting(1)).await.unwrap();
+    let error = append(&one, &id, waiting(1)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Conflict { expected: 2, .. }), "{error}");
+    append(&one, &id, waiting(2)).await.unwrap();
+    two.delete(&id).await.unwrap();
+    let error = append(&one, &id, waiting(3)).await.unwrap_err();
+    assert!(matches!(error, StoreError::NotFound(_)), "{error}");
+    assert!(one.events(&id, 0, 10).await.unwrap().is_empty());
+}
+
+/// As version 2 made it.
+const VERSION_2: &str = "
+pragma journal_mode = wal;
+create table responses (
+    id text primary key, created_at integer not null, status text not null, model text not null,
+    request text not null, owner text
+) without rowid;
+create index responses_by_time on responses (created_at);
+create table events (
+    response_id text not null, sequence_number integer not null, body text not null,
+    primary key (response_id, sequence_number)
+) without rowid;
+create table records (
+    response_id text not null, number integer not null, body text not null,
+    primary key (response_id, number)
+) without rowid;
+create table documents (
+    number integer primary key autoincrement, kind text not null, tenant text not null,
+    id text not null, parent text not null, body text not null, unique (kind, tenant, id)
+);
+create index documents_by_parent on documents (kind, tenant, parent, number);
+create table bytes (id text primary key, body blob not null);
+create index responses_unfinished on responses (created_at)
+    where status in ('\"queued\"', '\"in_progress\"');
+pragma user_version = 2;
+";
+
+#[tokio::test]
+async fn a_database_of_an_earlier_version_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let id = ResponseId::mint();
+    let first = numbered(0, vec![created(&id)]).events;
+    let earlier = rusqlite::Connection::open(&path).unwrap();
+    earlier.execute_batch(VERSION_2).unwrap();
+    let sql = "insert into responses values (?1, 1, '\"in_progress\"', 'm', '{}', 'b:1:1')";
+    earlier.execute(sql, [id.as_str()]).unwrap();
+    let sql = "insert into events values (?1, 0, ?2)";
+    earlier.execute(sql, [id.as_str(), &serde_json::to_string(&first[0]).unwrap()]).unwrap();
+    let sql = "insert into records values (?1, 0, '{\"n\":0}')";
+    earlier.execute(sql, [id.as_str()]).unwrap();
+    drop(earlier);
+    for _ in 0..2 {
+        let store = SqliteStore::open(&path).unwrap();
+        let unfinished = store.unfinished().await.unwrap();
+        assert_eq!(unfinished[0].owner, Some(Owner { process: "b:1:1".into() }));
+        assert_eq!(store.events(&id, 0, 10).await.unwrap(), first);
+    }
+    let store = SqliteStore::open(&path).unwrap();
+    let last = Append { records: vec![json!({"n": 1})], ..numbered(1, vec![completed(&id)]) };
+    append(&store, &id, last.clone()).await.unwrap();
+    assert_eq!(store.events(&id, 0, 10).await.unwrap(), [first, last.events].concat());
+    assert_eq!(store.records(&id).await.unwrap(), [json!({"n": 0}), json!({"n": 1})]);
+    assert!(store.unfinished().await.unwrap().is_empty());
 }
 
 #[tokio::test]
