@@ -20,6 +20,16 @@ const ABORTED: &str = "aborted";
 /// The most characters of an earlier search's passages that the model reads again.
 const FOUND_CHARS_MAX: usize = 16_000;
 
+/// Whether an output may have more to it than it shows, so that [`remembered`] needs the records.
+pub fn is_remembered_otherwise(output: &[Item]) -> bool {
+    output.iter().any(|item| match item {
+        Item::Known(Known::Reasoning { content, .. }) => content.is_empty(),
+        Item::Known(Known::FileSearchCall { results, .. }) => results.is_none(),
+        Item::Known(Known::Compaction { .. }) => true,
+        _ => false,
+    })
+}
+
 /// The output of an earlier response as the model should read it again: reasoning that was kept
 /// from the client is in the loop's records, and stands in its item here; so do what a search
 /// found and a summary.

@@ -29,7 +29,7 @@ mod writer;
 pub use abandon::abandon;
 pub use context::SUM_UP;
 pub use costs::{Costs, Prices};
-pub use input::remembered;
+pub use input::{is_remembered_otherwise, remembered};
 pub use pro::{Outfit, Pro, ProPolicy, Select};
 pub use record::passages;
 pub use request::{Echo, InvalidRequest, Limits, Request, SamplingOptions};

@@ -14,6 +14,7 @@ use crate::error::ApiError;
 use crate::runs::Live;
 use crate::schedule::{Lanes, Room};
 use crate::seal::{Sealer, SealingKey};
+use crate::usage::Recent;
 use crate::{Mcp, ModelEntry, Server, ServerLimits, ToolFactory};
 
 pub(crate) struct App {
@@ -41,6 +42,7 @@ pub(crate) struct App {
     /// Runs are dropped where they stand; their journals go on at the next start.
     pub hard_stop: CancellationToken,
     pub metrics: Metrics,
+    pub recent: Recent,
 }
 
 /// A model and its places.
@@ -115,6 +117,7 @@ impl App {
             draining: CancellationToken::new(),
             hard_stop: CancellationToken::new(),
             metrics: Metrics::default(),
+            recent: Recent::default(),
         }))
     }
 

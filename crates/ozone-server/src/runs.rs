@@ -133,12 +133,6 @@ impl App {
             let store = app.store_of(job.serve.store);
             let queued = job.serve.background || matches!(entry, Entry::Later(_));
             let status = if queued { ResponseStatus::Queued } else { ResponseStatus::InProgress };
-            if job.serve.store {
-                let (tenant, id) = (&job.serve.tenant, job.id.as_str());
-                let conversation = job.serve.conversation.as_deref().unwrap_or_default();
-                let unsettled = document(UNSETTLED, tenant, id, conversation, Value::Null);
-                app.store.apply(vec![Change::Put(unsettled)]).await?;
-            }
             let stored = Stored {
                 id: job.id.clone(),
                 created_at: app.now(),
@@ -146,7 +140,15 @@ impl App {
                 model: job.request.model.clone(),
                 request: to_stored(&job.request, &job.serve).map_err(ApiError::internal)?,
             };
-            store.create_owned(stored, app.owner.clone()).await?;
+            let owner = app.owner.clone();
+            if job.serve.store {
+                let (tenant, id) = (&job.serve.tenant, job.id.as_str());
+                let conversation = job.serve.conversation.as_deref().unwrap_or_default();
+                let unsettled = document(UNSETTLED, tenant, id, conversation, Value::Null);
+                app.store.create_with(stored, owner, vec![Change::Put(unsettled)]).await?;
+            } else {
+                store.create_owned(stored, owner).await?;
+            }
             let journal = Journal::new(store, job.id.clone());
             app.launch(job, journal, entry, costs).await
         });
@@ -364,8 +366,11 @@ impl App {
         serve: &Serve,
     ) -> Result<(), ApiError> {
         let (tenant, id) = (&serve.tenant, response.id.as_str());
-        let records = self.store.records(&response.id).await?;
-        let kept = ozone_agent::remembered(response.output.clone(), records);
+        let mut kept = response.output.clone();
+        if ozone_agent::is_remembered_otherwise(&kept) {
+            let records = self.store.records(&response.id).await?;
+            kept = ozone_agent::remembered(kept, records);
+        }
         let mut changes = vec![];
         let input = input.iter().map(|item| (shown(item), item));
         let output = response.output.iter().cloned().zip(&kept);

@@ -17,6 +17,9 @@ use crate::runs::Live;
 /// The last frame of every stream.
 pub(crate) const DONE: &[u8] = b"data: [DONE]\n\n";
 
+/// Room for the frame of a delta.
+const FRAME_BYTES: usize = 512;
+
 /// A response whose body is a stream of frames.
 pub(crate) fn response(frames: impl Stream<Item = Bytes> + Send + 'static) -> Response {
     let mut response = Response::new(Body::from_stream(frames.map(Ok::<_, Infallible>)));
@@ -96,13 +99,16 @@ pub(crate) fn frames(follow: Follow, obfuscate: bool) -> impl Stream<Item = Byte
 
 pub(crate) fn frame(event: &Event, obfuscate: bool) -> Bytes {
     let name = event.kind.name();
+    let mut frame = Vec::with_capacity(FRAME_BYTES);
+    frame.extend_from_slice(format!("event: {name}\ndata: ").as_bytes());
     let data = if obfuscate && name.ends_with(".delta") {
-        serde_json::to_value(event).map(padded).and_then(|v| serde_json::to_string(&v))
+        serde_json::to_value(event).map(padded).and_then(|v| serde_json::to_writer(&mut frame, &v))
     } else {
-        serde_json::to_string(event)
+        serde_json::to_writer(&mut frame, event)
     };
-    let data = data.expect("events are plain data");
-    Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
+    data.expect("events are plain data");
+    frame.extend_from_slice(b"\n\n");
+    Bytes::from(frame)
 }
 
 /// Frames of deltas get a length that says nothing of their text.

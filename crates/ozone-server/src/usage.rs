@@ -7,17 +7,20 @@
 //! An alert says once a month, in the log and on itself, that its threshold was reached: Ozone sends
 //! no mail.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
 use ozone_cost::usage::{BadQuery, Usage, UsageQuery};
 use ozone_cost::{Amount, Budget, BudgetRule, LedgerLine, LedgerQuery, Over, Per};
-use ozone_store::{Change, Spent, StoreError};
+use ozone_store::{Change, Document, Spent, StoreError};
 use ozone_types::ResponseId;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::app::{App, document, mint};
 use crate::auth::Tenant;
@@ -223,6 +226,47 @@ fn threshold(fields: &Fields<'_>) -> Result<u64, ApiError> {
     cents.ok_or_else(|| ApiError::missing("threshold_amount"))
 }
 
+/// How old what every request looks at may be: so late does a server see a limit that was set by
+/// another one over the same database.
+const RECENT: Duration = Duration::from_secs(1);
+
+/// Limits and alerts as they were read last.
+#[derive(Default)]
+pub(crate) struct Recent(Mutex<Read>);
+
+#[derive(Default)]
+struct Read {
+    known: HashMap<&'static str, (Instant, Arc<Vec<Document>>)>,
+    /// So that what was read before a change is not kept after it.
+    changes: u64,
+}
+
+impl Recent {
+    fn read(&self) -> MutexGuard<'_, Read> {
+        self.0.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// With the number of changes so far.
+    fn get(&self, kind: &'static str) -> (Option<Arc<Vec<Document>>>, u64) {
+        let read = self.read();
+        let known = read.known.get(kind).filter(|(at, _)| at.elapsed() < RECENT);
+        (known.map(|(_, documents)| documents.clone()), read.changes)
+    }
+
+    fn keep(&self, kind: &'static str, documents: Arc<Vec<Document>>, changes: u64) {
+        let mut read = self.read();
+        if read.changes == changes {
+            read.known.insert(kind, (Instant::now(), documents));
+        }
+    }
+
+    fn forget(&self) {
+        let mut read = self.read();
+        read.known.clear();
+        read.changes += 1;
+    }
+}
+
 fn dollars(cents: u64) -> Amount {
     Amount::from_nano(i64::try_from(cents.min(CENTS_MAX)).unwrap_or(i64::MAX) * 10_000_000)
 }
@@ -239,10 +283,28 @@ impl App {
 
     /// The stored spend limits, as rules beside those of the configuration.
     pub async fn spend_rules(&self) -> Result<Vec<BudgetRule>, StoreError> {
-        let limits = self.store.all_documents(LIMIT).await?;
-        let rule =
-            |d: ozone_store::Document| Scope::of_shelf(&d.tenant).rule(dollars(cents_of(&d.body)));
-        Ok(limits.into_iter().map(rule).collect())
+        let limits = self.recent(LIMIT).await?;
+        let rule = |d: &Document| Scope::of_shelf(&d.tenant).rule(dollars(cents_of(&d.body)));
+        Ok(limits.iter().map(rule).collect())
+    }
+
+    /// All limits, or all alerts, as they stood a moment ago.
+    async fn recent(&self, kind: &'static str) -> Result<Arc<Vec<Document>>, StoreError> {
+        let (known, changes) = self.recent.get(kind);
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let read = Arc::new(self.store.all_documents(kind).await?);
+        self.recent.keep(kind, read.clone(), changes);
+        Ok(read)
+    }
+
+    /// Changes a limit or an alert.
+    async fn change_recent(&self, change: Change) -> Result<(), StoreError> {
+        let changed = self.store.apply(vec![change]).await;
+        // Whatever became of it.
+        self.recent.forget();
+        changed
     }
 
     async fn limit(&self, scope: &Scope) -> Result<Value, ApiError> {
@@ -310,14 +372,14 @@ impl App {
                 dollars(cents)
             );
             alert.body["triggered_at"] = json!(now);
-            self.store.apply(vec![Change::Put(alert)]).await?;
+            self.change_recent(Change::Put(alert)).await?;
         }
         Ok(())
     }
 
     /// After a response: what it cost may make an alert due.
     pub async fn tally(&self, id: &ResponseId) -> Result<(), ApiError> {
-        let alerts = self.store.all_documents(ALERT).await?;
+        let alerts = self.recent(ALERT).await?;
         let mut shelves: Vec<&str> = alerts.iter().map(|d| d.tenant.as_str()).collect();
         shelves.sort_unstable();
         shelves.dedup();
@@ -357,7 +419,7 @@ async fn set_limit(
     }
     let kept = json!({ "threshold_amount": cents });
     let put = Change::Put(document(LIMIT, &scope.shelf(), LIMIT, "", kept));
-    app.store.apply(vec![put]).await?;
+    app.change_recent(put).await?;
     app.adopt_budgets().await?;
     Ok(Json(app.limit(&scope).await?))
 }
@@ -370,7 +432,7 @@ async fn delete_limit(
     let scope = target.scope(&app, &tenant)?;
     app.limit(&scope).await?;
     let (kind, id) = (LIMIT.to_owned(), LIMIT.to_owned());
-    app.store.apply(vec![Change::Delete { kind, tenant: scope.shelf(), id }]).await?;
+    app.change_recent(Change::Delete { kind, tenant: scope.shelf(), id }).await?;
     // A limit that is set again later counts anew what was spent without it.
     app.adopt_budgets().await?;
     Ok(Json(json!({ "object": scope.object("spend_limit.deleted"), "deleted": true })))
@@ -454,7 +516,7 @@ async fn keep_alert(
 ) -> Result<Json<Value>, ApiError> {
     let alert = read_alert(scope, id, body)?;
     let put = Change::Put(document(ALERT, &scope.shelf(), id, "", alert));
-    app.store.apply(vec![put]).await?;
+    app.change_recent(put).await?;
     let from = Some(Over::Month.since(app.now()));
     let lines = app.store.ledger(&LedgerQuery { from, ..LedgerQuery::default() }).await?;
     app.count(scope, &lines).await?;
@@ -492,7 +554,7 @@ async fn delete_alert(
     let _only = app.lock("", TALLY).await?;
     app.alert(&scope, target.alert()).await?;
     let (kind, id) = (ALERT.to_owned(), target.alert().to_owned());
-    app.store.apply(vec![Change::Delete { kind, tenant: scope.shelf(), id: id.clone() }]).await?;
+    app.change_recent(Change::Delete { kind, tenant: scope.shelf(), id: id.clone() }).await?;
     let object = scope.object("spend_alert.deleted");
     Ok(Json(json!({ "object": object, "id": id, "deleted": true })))
 }
