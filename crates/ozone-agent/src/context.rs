@@ -253,9 +253,9 @@ impl Run {
                         spending.started(input_tokens);
                     }
                 }
-                Some(Ok(SampleEvent::Chunk { ids, .. })) => {
+                Some(Ok(SampleEvent::Chunk { ids, deltas, .. })) => {
                     if let Some(spending) = &mut state.spending {
-                        spending.saw(ids.len());
+                        spending.saw(ids.len(), &deltas);
                     }
                 }
                 Some(Err(e)) => return Ok(Err(e)),

@@ -13,7 +13,7 @@ use ozone_cost::{
     PriceBook, Reservation, Reserved, Standing, Tokens, Total, WorstCase, show_instant,
 };
 use ozone_model::{ModelInfo, SampleRequest, Turn};
-use ozone_prompt::Message;
+use ozone_prompt::{Delta, Message};
 use ozone_store::{Change, Document, Ledger, Library, Spent, StoreError};
 use ozone_types::{Cost, Usage};
 use tokio::time::Instant;
@@ -271,6 +271,9 @@ const LEASE_SLACK_SECONDS: i64 = 60;
 /// About so many bytes are a token in the languages that models are mostly trained on.
 const BYTES_PER_TOKEN: u64 = 4;
 
+/// A chunk without ids of more bytes than this is more than one token.
+const TOKEN_BYTES_MAX: u64 = 8;
+
 /// Why a sample is not made.
 pub(crate) enum NoRoom {
     Store(StoreError),
@@ -437,9 +440,12 @@ impl Spending {
         self.prompt_tokens = Some(prompt_tokens);
     }
 
-    /// A chunk came. A model whose ids nobody knows sends about a token at a time.
-    pub fn saw(&mut self, ids: usize) {
-        self.seen += ids.max(1) as u64;
+    /// A chunk came. A model whose ids nobody knows sends about a token at a time, or, under load,
+    /// several that were joined.
+    pub fn saw(&mut self, ids: usize, deltas: &[Delta]) {
+        let bytes: usize = deltas.iter().map(|delta| delta.text().len()).sum();
+        let about = (bytes as u64 / TOKEN_BYTES_MAX).max(1);
+        self.seen += if ids == 0 { about } else { ids as u64 };
     }
 
     /// The sample is complete: its line. What was reserved for it is settled.

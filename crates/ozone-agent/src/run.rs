@@ -631,7 +631,7 @@ impl Run {
                     }
                     Ok(SampleEvent::Chunk { ids: new, deltas, logprobs }) => {
                         if let Some(spending) = &mut state.spending {
-                            spending.saw(new.len());
+                            spending.saw(new.len(), &deltas);
                         }
                         if let Some(partial) = &mut state.partial {
                             // Of one whose ids nobody knows, about a token comes at a time.

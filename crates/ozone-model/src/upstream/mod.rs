@@ -9,6 +9,7 @@
 //! Dropping a sample, or the future that opens one, closes its connection: that is how the upstream
 //! hears of a cancellation.
 
+mod answer;
 mod body;
 mod breaker;
 mod chat;
@@ -36,7 +37,8 @@ use reqwest::header::{
 use reqwest::{Client, Response, Url};
 use serde_json::Value;
 
-use crate::{ModelBackend, ModelError, ModelInfo, SampleEvent, SampleRequest, SampleStream};
+use crate::{ModelBackend, ModelError, ModelInfo, SampleRequest, SampleStream};
+use answer::{Answer, silent};
 use body::Fields;
 use breaker::{Breaker, Permit};
 pub use config::{
@@ -502,106 +504,4 @@ fn causes(error: reqwest::Error) -> String {
         cause = error.source();
     }
     text.replace(": ", ", ")
-}
-
-/// An answer that is coming in.
-struct Answer {
-    shared: Arc<Shared>,
-    endpoint: Arc<Endpoint>,
-    request: Arc<SampleRequest>,
-    reader: AnswerReader,
-    /// `None` once it has ended or failed: its connection is closed or free again.
-    response: Option<Response>,
-    ready: VecDeque<SampleEvent>,
-    /// Comes behind what is ready.
-    fault: Option<Fault>,
-    /// The body of an upstream that does not stream.
-    whole: Option<Vec<u8>>,
-}
-
-impl Answer {
-    async fn next(&mut self) -> Option<Result<SampleEvent, ModelError>> {
-        loop {
-            if let Some(event) = self.ready.pop_front() {
-                return Some(Ok(event));
-            }
-            if let Some(fault) = self.fault.take() {
-                return Some(Err(self.broke_off(fault)));
-            }
-            self.response.as_ref()?;
-            let wait = match self.reader.has_ended() {
-                true => USAGE_WAIT_MAX,
-                false => self.shared.config.limits.idle(),
-            };
-            let read = match tokio::time::timeout(wait, self.read()).await {
-                Ok(read) => read,
-                Err(_) if self.reader.has_ended() => self.end(),
-                Err(_) => Err(silent(wait)),
-            };
-            if let Err(fault) = read {
-                self.response = None;
-                self.fault = Some(fault);
-            }
-        }
-    }
-
-    /// The next bytes, or the end.
-    async fn read(&mut self) -> Result<(), Fault> {
-        let Some(response) = &mut self.response else { return Ok(()) };
-        let bytes = match response.chunk().await {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => return self.end(),
-            // Some servers end a complete answer without the end of its encoding.
-            Err(_) if self.reader.has_ended() => return self.end(),
-            Err(error) => return Err(Fault::Passing(causes(error))),
-        };
-        if let Some(whole) = &mut self.whole {
-            if (whole.len() + bytes.len()) as u64 > self.shared.config.limits.response_bytes_max {
-                return Err(Fault::Passing("its answer is longer than the limit".into()));
-            }
-            whole.extend_from_slice(&bytes);
-            return Ok(());
-        }
-        let mut events = vec![];
-        let read = self.reader.push(&bytes, &mut events);
-        self.take(events);
-        if self.reader.finished()
-            && let Some(mut response) = self.response.take()
-        {
-            // With its end read the connection serves the next request.
-            let _ = response.chunk().now_or_never();
-        }
-        read
-    }
-
-    fn end(&mut self) -> Result<(), Fault> {
-        self.response = None;
-        let mut events = vec![];
-        let ended = match self.whole.take() {
-            Some(whole) => self.reader.whole(&whole, &mut events),
-            None => self.reader.end(&mut events),
-        };
-        self.take(events);
-        ended
-    }
-
-    fn take(&mut self, events: Vec<SampleEvent>) {
-        if let Some(SampleEvent::Finished(sample)) = events.last() {
-            let items = self.reader.take_items();
-            self.shared.kept.keep(&self.request.key, &sample.message, items);
-        }
-        self.ready.extend(events);
-    }
-
-    fn broke_off(&self, fault: Fault) -> ModelError {
-        self.shared.log(&self.endpoint, &fault);
-        if matches!(fault, Fault::Passing(_)) {
-            self.endpoint.breaker.broke_off((self.shared.surroundings.now)());
-        }
-        self.shared.redacted(fault.in_mid_sample())
-    }
-}
-
-fn silent(limit: Duration) -> Fault {
-    Fault::Passing(format!("it said nothing for {limit:?}"))
 }

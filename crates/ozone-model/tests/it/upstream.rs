@@ -290,6 +290,29 @@ async fn logprobs_come_with_the_text() {
     assert_eq!((&body["logprobs"], &body["top_logprobs"]), (&json!(true), &json!(2)));
 }
 
+/// An upstream that is faster than its reader: pieces may be joined, and none is lost or told twice.
+#[tokio::test]
+async fn an_answer_that_is_read_slowly_stays_whole() {
+    use futures::StreamExt;
+    let said: Vec<String> = (0..300).map(|n| format!("{n};")).collect();
+    let mut pieces: Vec<Vec<u8>> = said.iter().map(|text| chunk(text).into_bytes()).collect();
+    pieces.push(end("stop", 1, 300).into_bytes());
+    let fake = Fake::always(Play::Stream(pieces)).await;
+    let mut stream = backend(config(&fake.url)).sample(ask("k", "?", 1000)).await.unwrap();
+    let (mut text, mut finished) = (String::new(), 0);
+    while let Some(event) = stream.next().await {
+        match event.unwrap() {
+            ozone_model::SampleEvent::Chunk { deltas, .. } => {
+                text.extend(deltas.iter().map(Delta::text));
+                tokio::task::yield_now().await;
+            }
+            ozone_model::SampleEvent::Finished(_) => finished += 1,
+            ozone_model::SampleEvent::Started { .. } => {}
+        }
+    }
+    assert_eq!((text, finished), (said.concat(), 1));
+}
+
 /// A conversation with everything in it.
 fn conversation() -> SampleRequest {
     let mut request = ask("k", "What is in the picture?", 500);

@@ -46,6 +46,32 @@ pub enum Delta {
     },
 }
 
+impl Delta {
+    /// What it says.
+    pub fn text(&self) -> &str {
+        match self {
+            Delta::Reasoning(text) | Delta::Text(text) | Delta::Commentary(text) => text,
+            Delta::ToolCallArguments { text, .. } => text,
+            Delta::ToolCallStart { .. } | Delta::ToolCallEnd { .. } => "",
+        }
+    }
+
+    /// Takes in the delta behind it; gives that back where it does not go on with the same.
+    pub fn join(&mut self, next: Delta) -> Option<Delta> {
+        match (self, next) {
+            (Delta::Reasoning(text), Delta::Reasoning(more))
+            | (Delta::Text(text), Delta::Text(more))
+            | (Delta::Commentary(text), Delta::Commentary(more)) => text.push_str(&more),
+            (
+                Delta::ToolCallArguments { index, text },
+                Delta::ToolCallArguments { index: same, text: more },
+            ) if *index == same => text.push_str(&more),
+            (_, next) => return Some(next),
+        }
+        None
+    }
+}
+
 /// The items of one sampled turn, in the order in which the model wrote them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Parsed {
