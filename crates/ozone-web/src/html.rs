@@ -450,11 +450,8 @@ impl Flow<'_> {
             let mut line = String::from("|");
             for place in 0..columns {
                 let cell = cells.get(place).copied().unwrap_or(ROOT);
-                if !said.contains_key(&cell) {
-                    let text = self.cell(cell);
-                    said.insert(cell, text);
-                }
-                line.push_str(&format!(" {} |", said[&cell]));
+                let text = said.entry(cell).or_insert_with(|| self.cell(cell));
+                line.push_str(&format!(" {text} |"));
             }
             self.write(text::rows(&line));
             if at == 0 {

@@ -64,9 +64,8 @@ fn scene() -> RgbImage {
             (left..left + side).contains(&x) && (top..top + side).contains(&y)
         };
         let away = (f64::from(x) + 0.5 - 80.0).hypot(f64::from(y) + 0.5 - 40.0);
-        if square(10, 10, 12) || square(40, 50, 12) {
-            [0, 0, 220]
-        } else if square(10, 40, 16) && !square(13, 43, 10) {
+        let frame = square(10, 40, 16) && !square(13, 43, 10);
+        if square(10, 10, 12) || square(40, 50, 12) || frame {
             [0, 0, 220]
         } else if away < 6.0 || (16.0..20.0).contains(&away) {
             [220, 0, 0]
