@@ -372,13 +372,9 @@ fn write(
 }
 
 fn stored_end(connection: &Connection, id: &ResponseId) -> Result<End, Failure> {
-    let known = connection
-        .prepare_cached("select 1 from responses where id = ?1")?
-        .query_row([id.as_str()], |_| Ok(()))
-        .optional()?;
-    if known.is_none() {
-        return Err(Failure::Store(StoreError::NotFound(id.clone())));
-    }
+    let sql = "select 1 from responses where id = ?1";
+    let known = connection.prepare_cached(sql)?.query_row([id.as_str()], |_| Ok(())).optional()?;
+    known.ok_or_else(|| Failure::Store(StoreError::NotFound(id.clone())))?;
     let next = |sql: &str| -> rusqlite::Result<i64> {
         connection.prepare_cached(sql)?.query_row([id.as_str()], |row| row.get(0))
     };
