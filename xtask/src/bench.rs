@@ -34,7 +34,7 @@ enum Part {
     Cost,
     /// Training steps in both precisions.
     Train,
-    /// Searching an index of saved pages.
+    /// Searching an index of saved pages, and shrinking a large picture.
     Tools,
     /// What the server adds to its upstream.
     Server,
@@ -65,7 +65,11 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
     }
     if is_asked(Part::Tools) {
         let package = ["--package", "ozone-web", "--example", "search_bench"];
-        report.insert("tools".into(), example(&package, &[])?);
+        let search = example(&package, &[])?;
+        let package = ["--package", "ozone-image", "--example", "tools_bench"];
+        let picture = example(&package, &[&args.repeats.to_string()])?;
+        let both = json!({"search": search, "jpeg_24_mp_to_1_mp": picture});
+        report.insert("tools".into(), both);
     }
     if is_asked(Part::Server) {
         let package = ["--package", "ozone-server", "--example", "bench"];

@@ -14,6 +14,7 @@ pub mod costs;
 mod input;
 mod logprobs;
 pub mod mcp;
+mod pictures;
 pub mod pro;
 pub mod record;
 pub mod request;

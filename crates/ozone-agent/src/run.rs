@@ -12,7 +12,7 @@ use ozone_model::{
 };
 use ozone_prompt::{Day, Delta, Message, ToolCall};
 use ozone_store::{Durability, Journal, StoreError};
-use ozone_tools::{Call, Shown, Tool, ToolError, ToolOutput};
+use ozone_tools::{Call, Shown, Tool, ToolError, ToolOutput, picture_type};
 use ozone_types::item::Known;
 use ozone_types::{
     CodeOutput, ErrorBody, ErrorCode, EventKind, FoundPassage, IncompleteDetails, IncompleteReason,
@@ -28,6 +28,7 @@ use crate::context;
 use crate::costs::{Costs, NoRoom, Spending};
 use crate::logprobs::Logprobs;
 use crate::mcp;
+use crate::pictures;
 use crate::record::{MadeFile, Record, Replay, Said, Sampled};
 use crate::request::{self, Limits, Request};
 use crate::spans;
@@ -117,6 +118,8 @@ pub(crate) struct State {
     measured: Vec<Option<f32>>,
     /// Calls that the client is to run.
     handed: Vec<ToolCall>,
+    /// What the calls of the last sample gave to see.
+    pictures: Vec<Vec<u8>>,
     pub deadline: Instant,
 }
 
@@ -249,6 +252,7 @@ impl Run {
             logprobs: Logprobs::new(self.request.sampling.top_logprobs),
             measured: replay.logprobs.clone(),
             handed: vec![],
+            pictures: vec![],
             deadline: Instant::now() + self.limits.time_max,
         }
     }
@@ -372,6 +376,10 @@ impl Run {
                     }
                 };
                 push_output(&mut state.turns, decided.call(), output);
+            }
+            let seen = std::mem::take(&mut state.pictures);
+            if self.backend.info().reads_images {
+                pictures::show(&mut state.turns, seen);
             }
             if is_last {
                 return Ok(Outcome::Completed);
@@ -893,6 +901,7 @@ impl Run {
             Shown::FileSearch | Shown::McpCall { .. } | Shown::FunctionCall => vec![],
         };
         state.writer.made(&files);
+        state.pictures.extend(output.images.iter().cloned());
         state.writer.found(output.found.clone());
         let result = CallResult { text: text.clone(), outputs: outputs(output), failed };
         state.writer.call_done(result, &mut written);
@@ -1131,9 +1140,10 @@ fn unreadable(text: String) -> Message {
 
 fn outputs(output: ToolOutput) -> Vec<CodeOutput> {
     let mut outputs = vec![CodeOutput::Logs { logs: output.text }];
-    for png in output.images.iter().filter(|png| png.len() <= IMAGE_BYTES_MAX) {
-        let data = base64::engine::general_purpose::STANDARD.encode(png);
-        outputs.push(CodeOutput::Image { url: format!("data:image/png;base64,{data}") });
+    for picture in output.images.iter().filter(|picture| picture.len() <= IMAGE_BYTES_MAX) {
+        let data = base64::engine::general_purpose::STANDARD.encode(picture);
+        let url = format!("data:{};base64,{data}", picture_type(picture));
+        outputs.push(CodeOutput::Image { url });
     }
     outputs
 }

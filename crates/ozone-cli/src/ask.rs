@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use base64::Engine as _;
 use ozone_agent::pro::{self, Folders};
 use ozone_agent::request::InvalidRequest;
 use ozone_agent::{Costs, Limits, OfferedTools, Outfit, Pro, ProPolicy, Request, Run};
@@ -13,6 +12,7 @@ use ozone_cost::{Amount, Budget, BudgetRule, LedgerQuery, Over, Payer, Price, Pr
 use ozone_python::Refill;
 use ozone_server::{McpUse, mcp_tools};
 use ozone_store::{Journal, Ledger, Owner, SqliteStore, Store, StoreError, Stored};
+use ozone_tools::image::Album;
 use ozone_tools::{PythonTool, Tool};
 use ozone_types::item::Known;
 use ozone_types::{Content, Effort, Item, Response, ResponseId, ResponseStatus, Role, Text};
@@ -21,9 +21,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{BackendEntry, Common, Config, ModelEntry};
 use crate::failure::Failure;
+use crate::files;
 use crate::interrupt::Interrupts;
 use crate::mcp;
 use crate::paint::Painter;
+use crate::pictures;
 use crate::setup::{self, Model, Python};
 
 #[derive(Debug, clap::Args)]
@@ -35,6 +37,7 @@ Examples:
   ozone ask --pro \"How many primes are below 1000?\"
                                         several samples vote; few where they agree
   ozone ask --pro --samples 32 --max-cost 0.10 -e high \"…\"
+  ozone ask -i receipt.jpg \"What was the total?\"
   ozone ask -f sales.csv \"What is the mean of the second column?\"
   ozone ask --mcp github \"Which issues mention timeouts?\"
   ozone ask --json \"gcd of 84 and 36?\" | jq .usage
@@ -42,7 +45,8 @@ Examples:
 pub struct AskArgs {
     /// The question; `-`, or nothing with input piped in, reads it from stdin.
     question: Vec<String>,
-    /// A picture to look at.
+    /// A picture to look at (PNG, JPEG, WebP, GIF, TIFF, BMP, SVG). A model that cannot see works
+    /// with measurements and text that is read. May be repeated.
     #[arg(short, long = "image", value_name = "FILE")]
     images: Vec<PathBuf>,
     /// A file that Python can read, by its name, in its current folder.
@@ -124,8 +128,6 @@ fn parse_unit(text: &str) -> Result<f32, String> {
 
 /// The newest alerts that are looked at after an answer.
 const ALERTS_MAX: usize = 32;
-/// The largest file that is put beside the code.
-const FILE_BYTES_MAX: u64 = 64 << 20;
 
 pub fn run(args: &AskArgs, common: &Common) -> Result<(), Failure> {
     let started = Instant::now();
@@ -161,6 +163,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     };
     let entry = setup::entry(config, &name)?;
     let (effort, policy) = (args.effort.or(entry.effort), entry.pro.clone());
+    let coords = entry.coords;
     let files_dir = config.data_dir()?.join("files").join(id.as_str());
     let finished = stored.as_ref().is_some_and(|s| s.status.is_terminal());
     let asked_at = clock();
@@ -169,20 +172,34 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
         (!args.no_tools && !finished).then(|| Python::start(&config.data_dir, 1, Refill::Never));
     let model = tokio::task::spawn_blocking(move || setup::model(&entry)).await??;
 
+    let profile = pictures::profile(&model, coords);
     let request = match stored {
         Some(stored) => serde_json::from_value(stored.request)?,
         None => {
-            let mut request = request(args, question, &name, &model)?;
-            request.effort = effort;
-            request.tools = offered(&args.mcp)?;
-            if args.pro {
-                request = in_pro_mode(args, request, policy)?;
-            }
-            if let Some(why) = costs.refusal(&request, model.backend.info(), clock()).await? {
-                return Err(Failure::new(why));
-            }
+            let prepared = async {
+                files::copy(args.files.iter().chain(&args.images), &files_dir)?;
+                let album =
+                    pictures::open(&args.images, !args.no_tools, &files_dir, profile, &name)?;
+                let mut request = request(args, question, &name, &model, album.as_ref())?;
+                request.effort = effort;
+                request.tools = offered(&args.mcp)?;
+                if args.pro {
+                    request = in_pro_mode(args, request, policy)?;
+                }
+                match costs.refusal(&request, model.backend.info(), clock()).await? {
+                    Some(why) => Err(Failure::new(why)),
+                    None => Ok(request),
+                }
+            };
+            let request = match prepared.await {
+                Ok(request) => request,
+                Err(why) => {
+                    // What was refused leaves nothing.
+                    let _ = std::fs::remove_dir_all(&files_dir);
+                    return Err(why);
+                }
+            };
             store_request(&*store, &id, &name, &request).await?;
-            copy_files(args, &files_dir)?;
             request
         }
     };
@@ -199,11 +216,12 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     let container_id = id.as_str().replacen("resp_", "cntr_", 1);
     let python = python.map(Arc::new);
     let interpreter = python.clone();
-    let python_in = move |folder: PathBuf| -> Vec<Box<dyn Tool>> {
-        let tool = |python: &Arc<Python>| -> Box<dyn Tool> {
-            Box::new(PythonTool::new(python.source(), container_id.clone(), Some(folder)))
-        };
-        interpreter.as_ref().map(tool).into_iter().collect()
+    let tools_in = move |folder: PathBuf| -> Vec<Box<dyn Tool>> {
+        let Some(python) = &interpreter else { return vec![] };
+        let images = pictures::tools(&folder, profile);
+        let python = PythonTool::new(python.source(), container_id.clone(), Some(folder));
+        let python: Box<dyn Tool> = Box::new(python);
+        std::iter::once(python).chain(images).collect()
     };
     let mut journal = Journal::open(store.clone(), id.clone()).await?;
     let lines = journal.lines(0);
@@ -218,10 +236,10 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     let running = tokio::spawn(async move {
         let uses = if finished { vec![] } else { McpUse::of(servers, &[]) };
         if request.pro.is_some() {
-            let folders = Folders::of(own_folder);
+            let folders = Folders::of(own_folder.clone());
             let run = Pro {
-                tools_shown: shown(&python_in(PathBuf::new())),
-                outfit: outfit(folders.clone(), python_in, uses, &request, &stop),
+                tools_shown: shown(&tools_in(own_folder)),
+                outfit: outfit(folders.clone(), tools_in, uses, &request, &stop),
                 crown: Box::new(move |winner: &ResponseId| folders.crown(winner)),
                 store: in_store,
                 mark: serde_json::Map::new(),
@@ -235,7 +253,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
             };
             return run.run(Some(costs)).await;
         }
-        let mut tools = python_in(own_folder);
+        let mut tools = tools_in(own_folder);
         let taken = tools.iter().map(|tool| tool.spec().name.clone()).collect();
         let more = mcp_tools(uses, &mut journal, &request, clock(), taken, &stop).await?;
         tools.extend(more);
@@ -263,19 +281,19 @@ fn shown(tools: &[Box<dyn Tool>]) -> Vec<serde_json::Value> {
 /// Each sample of a vote has a folder, a Python and connections of its own.
 fn outfit(
     folders: Folders,
-    python_in: impl Fn(PathBuf) -> Vec<Box<dyn Tool>> + Send + Sync + 'static,
+    tools_in: impl Fn(PathBuf) -> Vec<Box<dyn Tool>> + Send + Sync + 'static,
     uses: Vec<McpUse>,
     request: &Request,
     cancel: &CancellationToken,
 ) -> Outfit {
-    let (python_in, cancel) = (Arc::new(python_in), cancel.clone());
+    let (tools_in, cancel) = (Arc::new(tools_in), cancel.clone());
     let request = Request { pro: None, ..request.clone() };
     Arc::new(move |id: ResponseId, mut journal: Journal| {
-        let (folders, python_in, uses) = (folders.clone(), python_in.clone(), uses.clone());
+        let (folders, tools_in, uses) = (folders.clone(), tools_in.clone(), uses.clone());
         let (request, cancel) = (request.clone(), cancel.clone());
         Box::pin(async move {
             let folder = folders.sample(&id).map_err(|e| StoreError::Internal(Box::new(e)))?;
-            let mut tools = python_in(folder);
+            let mut tools = tools_in(folder);
             let taken = tools.iter().map(|tool| tool.spec().name.clone()).collect();
             let more = mcp_tools(uses, &mut journal, &request, clock(), taken, &cancel).await?;
             tools.extend(more);
@@ -402,6 +420,7 @@ fn request(
     mut question: String,
     name: &str,
     model: &Model,
+    album: Option<&Album>,
 ) -> Result<Request, Failure> {
     let empty = question.trim().is_empty();
     if !args.files.is_empty() && !empty {
@@ -409,9 +428,13 @@ fn request(
         let names: Vec<_> = names.iter().map(|n| n.to_string_lossy()).collect();
         question.push_str(&format!("\n\nFiles in the current folder: {}", names.join(", ")));
     }
+    if let Some(album) = album.filter(|_| !args.no_tools) {
+        question.push_str(&format!("\n\n{}", album.told()));
+    }
     let mut parts = vec![Content::InputText { text: question }];
-    for path in &args.images {
-        parts.push(image(path)?);
+    let reads_images = model.backend.info().reads_images;
+    if let Some(album) = album.filter(|_| reads_images) {
+        parts.extend(pictures::shown(album)?);
     }
     let item = Known::Message {
         id: None,
@@ -420,7 +443,6 @@ fn request(
         content: Text::Parts(parts),
         phase: None,
     };
-    let reads_images = model.backend.info().reads_images;
     let mut request = Request::new(name, vec![item.into()], reads_images)
         .map_err(|e| Failure::usage(e.to_string()))?;
     request.instructions = model.instructions.clone();
@@ -445,50 +467,6 @@ fn in_pro_mode(
         request.sampling.temperature = pro::TEMPERATURE;
     }
     request.checked().map_err(wrong)
-}
-
-fn image(path: &PathBuf) -> Result<Content, Failure> {
-    let bytes = read(path)?;
-    let mime = match bytes.get(..4) {
-        Some(b"\x89PNG") => "image/png",
-        Some([0xff, 0xd8, 0xff, _]) => "image/jpeg",
-        Some(b"GIF8") => "image/gif",
-        Some(b"RIFF") => "image/webp",
-        _ => {
-            return Err(Failure::usage(format!(
-                "{} is no picture that can be read (PNG, JPEG, GIF, WebP)",
-                path.display()
-            )));
-        }
-    };
-    let data = base64::engine::general_purpose::STANDARD.encode(bytes);
-    let image_url = Some(format!("data:{mime};base64,{data}"));
-    Ok(Content::InputImage { image_url, file_id: None, detail: None })
-}
-
-fn read(path: &PathBuf) -> Result<Vec<u8>, Failure> {
-    let say =
-        |e: &dyn std::fmt::Display| Failure::usage(format!("cannot read {}: {e}", path.display()));
-    let length = path.metadata().map_err(|e| say(&e))?.len();
-    if length > FILE_BYTES_MAX {
-        return Err(say(&format!("{length} bytes, at most {FILE_BYTES_MAX} are taken")));
-    }
-    std::fs::read(path).map_err(|e| say(&e))
-}
-
-fn copy_files(args: &AskArgs, files_dir: &PathBuf) -> Result<(), Failure> {
-    std::fs::create_dir_all(files_dir).map_err(|e| {
-        Failure::new(format!("the folder {} cannot be made ({e})", files_dir.display()))
-    })?;
-    for path in args.files.iter().chain(&args.images) {
-        let bytes = read(path)?;
-        let name = path
-            .file_name()
-            .ok_or_else(|| Failure::usage(format!("{} names no file", path.display())))?;
-        std::fs::write(files_dir.join(name), bytes)
-            .map_err(|e| Failure::new(format!("cannot copy {}: {e}", path.display())))?;
-    }
-    Ok(())
 }
 
 async fn store_request(
@@ -547,7 +525,7 @@ fn report(
         serde_json::to_writer_pretty(&mut out, response)?;
         writeln!(out).and_then(|()| out.flush())?;
     } else {
-        let files = kept_files(files_dir);
+        let files = files::kept(files_dir);
         painter.summary(response, started.elapsed(), cost, local, &files)?;
     }
     let resume = "nothing more will come of it; ask again";
@@ -593,14 +571,4 @@ fn advice(reason: &str) -> &'static str {
         "time limit" => "raise --time-limit",
         _ => "ask again, or use a larger model with -m",
     }
-}
-
-/// Files that the code wrote; an empty folder goes.
-fn kept_files(files_dir: &PathBuf) -> Vec<String> {
-    let _ = std::fs::remove_dir(files_dir);
-    let Ok(entries) = std::fs::read_dir(files_dir) else { return vec![] };
-    let mut names: Vec<String> =
-        entries.filter_map(|e| Some(e.ok()?.path().display().to_string())).collect();
-    names.sort();
-    names
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ozone_agent::ProPolicy;
 use ozone_cost::{BudgetRule, ModelPrice};
+use ozone_image::Coords;
 use ozone_model::upstream::UpstreamConfig;
 use ozone_types::Effort;
 use serde::Deserialize;
@@ -61,6 +62,8 @@ pub struct ModelEntry {
     /// `ozone serve`: requests may have the tokens recorded that the model sees and samples.
     #[serde(default)]
     pub rollouts: bool,
+    /// How it writes places in pictures: px_seen, px_file, rel1000 or rel1.
+    pub coords: Option<Coords>,
     #[serde(flatten)]
     pub backend: BackendEntry,
 }
@@ -93,6 +96,7 @@ impl ModelEntry {
             temperature: None,
             raw_reasoning: false,
             rollouts: false,
+            coords: None,
             backend: BackendEntry::Local { path, context_window: None },
         }
     }
@@ -243,6 +247,7 @@ fn unknown_key(file: &toml::Table) -> Option<String> {
         "temperature",
         "raw_reasoning",
         "rollouts",
+        "coords",
     ];
     let models = file.get("model")?.as_array()?.iter().filter_map(|m| m.as_table());
     for model in models {

@@ -13,7 +13,7 @@ pub struct Encoded {
 }
 
 /// Each keeps about two thirds of the bytes of the one before.
-const QUALITIES: [u8; 4] = [92, 80, 60, 40];
+const QUALITIES: [u8; 5] = [92, 80, 60, 40, 20];
 
 /// As PNG.
 pub fn png(pixels: &RgbImage) -> Result<Vec<u8>, image::ImageError> {

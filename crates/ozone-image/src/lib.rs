@@ -33,4 +33,4 @@ pub use image::{GrayImage, Rgb, RgbImage};
 pub use map::{Map, Rect};
 pub use shapes::{Shape, Shapes, Wanted};
 pub use tone::{Binarize, Channel, Morphology, Tone};
-pub use view::{Flip, View, ViewError};
+pub use view::{Flip, Recipe, View, ViewError};

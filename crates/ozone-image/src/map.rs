@@ -40,6 +40,11 @@ impl Rect {
         [[self.x0, self.y0], [self.x1, self.y0], [self.x1, self.y1], [self.x0, self.y1]]
     }
 
+    /// The smallest box that holds these places.
+    pub fn around_points(points: &[[f64; 2]]) -> Rect {
+        Rect::around(points.iter().copied())
+    }
+
     pub(crate) fn around(points: impl IntoIterator<Item = [f64; 2]>) -> Rect {
         let none = Rect::new(f64::INFINITY, f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY);
         points

@@ -7,6 +7,8 @@
 #[cfg(feature = "egress")]
 pub mod egress;
 pub mod file_search;
+#[cfg(feature = "image")]
+pub mod image;
 #[cfg(feature = "mcp")]
 pub mod mcp;
 mod python;
@@ -57,7 +59,7 @@ pub struct Call {
 pub struct ToolOutput {
     /// For the model, at most `output_chars_max` characters and an honest note on what was left out.
     pub text: String,
-    /// PNG pictures.
+    /// PNG or JPEG pictures ([`picture_type`]).
     pub images: Vec<Vec<u8>>,
     pub files: Vec<ToolFile>,
     /// Passages of files, which an answer may cite.
@@ -94,6 +96,11 @@ pub enum Shown {
     McpCall { server_label: String, name: String },
     /// A `function_call` with its `function_call_output` behind it.
     FunctionCall,
+}
+
+/// The media type of a picture among [`ToolOutput::images`].
+pub fn picture_type(bytes: &[u8]) -> &'static str {
+    if bytes.starts_with(&[0xff, 0xd8, 0xff]) { "image/jpeg" } else { "image/png" }
 }
 
 /// Sees printed text as it comes.

@@ -16,6 +16,8 @@ pub enum Step {
     Fails(String),
     /// Prints, and leaves files of these names.
     Writes(String, Vec<String>),
+    /// Prints, and gives pictures.
+    Draws(String, Vec<Vec<u8>>),
     /// Never ends by itself.
     Hangs,
 }
@@ -88,6 +90,9 @@ impl Tool for ScriptedTool {
                 let file = |name| ToolFile { name, bytes: 0, host_path: PathBuf::new() };
                 let files = names.into_iter().map(file).collect();
                 Ok(ToolOutput { text, files, ..Default::default() })
+            }
+            Some(Step::Draws(text, images)) => {
+                Ok(ToolOutput { text, images, ..Default::default() })
             }
             Some(Step::Fails(text)) => {
                 let text = cap(&text, call.output_chars_max);

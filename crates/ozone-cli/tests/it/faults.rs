@@ -70,12 +70,16 @@ fn a_question_longer_than_the_context() {
 fn a_picture_for_a_model_without_eyes() {
     let home = Home::new();
     std::fs::write(home.path().join("a.png"), b"\x89PNG\r\n\x1a\nrest").unwrap();
-    let (line, code) = refusal(&home, &["ask", "-i", "a.png", "what is it?"]);
+    let (line, code) = refusal(&home, &["ask", "--no-tools", "-i", "a.png", "what is it?"]);
     assert!(line.contains("cannot see pictures"), "{line}");
     assert_eq!(code, 2);
+    let (line, _) = refusal(&home, &["ask", "-i", "a.png", "what is it?"]);
+    assert!(line.contains("a.png: the PNG file is damaged"), "{line}");
     std::fs::write(home.path().join("a.txt"), b"text").unwrap();
     let (line, _) = refusal(&home, &["ask", "-i", "a.txt", "what is it?"]);
-    assert!(line.contains("is no picture"), "{line}");
+    assert!(line.contains("a.txt: this is no picture"), "{line}");
+    let kept = std::fs::read_dir(home.path().join("data/files")).map_or(0, |files| files.count());
+    assert_eq!(kept, 0, "what was refused leaves nothing");
 }
 
 #[test]

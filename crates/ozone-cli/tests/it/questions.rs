@@ -98,3 +98,26 @@ fn the_doctor_finds_all_parts_well() {
     let parts = object(&output);
     assert!(parts.as_array().unwrap().iter().all(|p| p["ok"] == true), "{parts}");
 }
+
+/// A model that cannot see is told so, and finds out by measuring.
+#[test]
+fn a_model_without_eyes_works_on_a_picture_by_its_tools() {
+    let call =
+        json!({"name": "image_measure", "arguments": {"what": "components", "colour": "#0000ff"}});
+    let measures =
+        says(&format!("<think>\nI count.\n</think>\n\n<tool_call>\n{call}\n</tool_call>"));
+    let home = Home::scripted(json!([measures, says("There are 2 blue squares.")]), 0);
+    let svg = r#"<svg xmlns="http://www.w3.org/2000/svg" width="400" height="200">
+        <rect x="20" y="20" width="60" height="60" fill="blue"/>
+        <rect x="200" y="90" width="50" height="50" fill="blue"/></svg>"#;
+    std::fs::write(home.path().join("squares.svg"), svg).unwrap();
+    let output = home.run(&["ask", "--json", "-i", "squares.svg", "How many blue squares?"]);
+    let response = object(&output);
+    assert_eq!(response["status"], "completed", "{}", stderr(&output));
+    let call = response["output"].as_array().unwrap().iter().find(|i| i["type"] == "mcp_call");
+    let call = call.unwrap();
+    assert_eq!((&call["server_label"], &call["name"]), (&json!("image"), &json!("measure")));
+    let text = call["output"].as_str().unwrap();
+    assert!(text.starts_with("2 shapes"), "{text}");
+    assert!(!response.to_string().contains("base64"));
+}

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "egress")]
 mod egress;
+#[cfg(feature = "image")]
+mod images;
 
 use std::path::Path;
 use std::sync::Arc;
