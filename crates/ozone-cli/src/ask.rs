@@ -1,7 +1,7 @@
 //! `ozone ask`: one question, one answer. It writes nothing but what it reads from the journal.
 
 use std::io::{self, IsTerminal, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -517,7 +517,7 @@ fn report(
     cost: Total,
     local: bool,
     started: Instant,
-    files_dir: &PathBuf,
+    files_dir: &Path,
     painter: &mut Painter,
 ) -> Result<(), Failure> {
     if args.json {
