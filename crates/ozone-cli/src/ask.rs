@@ -19,7 +19,7 @@ use ozone_types::{Content, Effort, Item, Response, ResponseId, ResponseStatus, R
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{BackendEntry, Common, Config, ModelEntry};
+use crate::config::{BackendEntry, Common, Config, ModelEntry, SHIPPED};
 use crate::failure::Failure;
 use crate::files;
 use crate::interrupt::Interrupts;
@@ -164,6 +164,8 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     let entry = setup::entry(config, &name)?;
     let (effort, policy) = (args.effort.or(entry.effort), entry.pro.clone());
     let coords = entry.coords;
+    // The shipped model has not learnt the tools for pictures.
+    let works_on_images = !args.no_tools && entry.id != SHIPPED;
     let files_dir = config.data_dir()?.join("files").join(id.as_str());
     let finished = stored.as_ref().is_some_and(|s| s.status.is_terminal());
     let asked_at = clock();
@@ -179,7 +181,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
             let prepared = async {
                 files::copy(args.files.iter().chain(&args.images), &files_dir)?;
                 let album =
-                    pictures::open(&args.images, !args.no_tools, &files_dir, profile, &name)?;
+                    pictures::open(&args.images, works_on_images, &files_dir, profile, &name)?;
                 let mut request = request(args, question, &name, &model, album.as_ref())?;
                 request.effort = effort;
                 request.tools = offered(&args.mcp)?;

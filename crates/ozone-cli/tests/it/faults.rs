@@ -68,11 +68,14 @@ fn a_question_longer_than_the_context() {
 
 #[test]
 fn a_picture_for_a_model_without_eyes() {
-    let home = Home::new();
+    let home = Home::scripted(json!([says("A cat.")]), 0);
     std::fs::write(home.path().join("a.png"), b"\x89PNG\r\n\x1a\nrest").unwrap();
-    let (line, code) = refusal(&home, &["ask", "--no-tools", "-i", "a.png", "what is it?"]);
-    assert!(line.contains("cannot see pictures"), "{line}");
-    assert_eq!(code, 2);
+    for without_use in [&["--no-tools"][..], &["-m", "ozone-mini"]] {
+        let asked = [&["ask", "-i", "a.png", "what is it?"], without_use].concat();
+        let (line, code) = refusal(&home, &asked);
+        assert!(line.contains("cannot see pictures"), "{line}");
+        assert_eq!(code, 2);
+    }
     let (line, _) = refusal(&home, &["ask", "-i", "a.png", "what is it?"]);
     assert!(line.contains("a.png: the PNG file is damaged"), "{line}");
     std::fs::write(home.path().join("a.txt"), b"text").unwrap();
