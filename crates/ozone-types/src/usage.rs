@@ -11,6 +11,10 @@ pub struct Usage {
     pub output_tokens: u64,
     pub output_tokens_details: OutputDetails,
     pub total_tokens: u64,
+    /// Ozone's own: what the thinking was held to, where an effort was asked for. It stands beside the
+    /// details, which clients read as numbers alone (the Agents SDK for JavaScript).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_budget: Option<ReasoningBudget>,
     /// What a whole response cost: in its last event, where somebody counts.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
@@ -119,9 +123,6 @@ pub struct InputDetails {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputDetails {
     pub reasoning_tokens: u64,
-    /// Ozone's own: what the thinking was held to, where an effort was asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reasoning_budget: Option<ReasoningBudget>,
 }
 
 /// What the effort came to.
@@ -148,7 +149,7 @@ impl ReasoningBudget {
 impl Usage {
     /// With the budget that the thinking was held to.
     pub fn with_budget(mut self, budget: Option<ReasoningBudget>) -> Self {
-        self.output_tokens_details.reasoning_budget = budget;
+        self.reasoning_budget = budget;
         self
     }
 
@@ -161,11 +162,9 @@ impl Usage {
                 cache_write_tokens: 0,
             },
             output_tokens: output,
-            output_tokens_details: OutputDetails {
-                reasoning_tokens: reasoning.min(output),
-                reasoning_budget: None,
-            },
+            output_tokens_details: OutputDetails { reasoning_tokens: reasoning.min(output) },
             total_tokens: input + output,
+            reasoning_budget: None,
             cost: None,
         }
     }
@@ -179,12 +178,11 @@ impl AddAssign for Usage {
         self.input_tokens_details.cache_write_tokens +=
             other.input_tokens_details.cache_write_tokens;
         self.output_tokens += other.output_tokens;
-        let (own, more) = (&mut self.output_tokens_details, other.output_tokens_details);
-        own.reasoning_tokens += more.reasoning_tokens;
-        own.reasoning_budget = match (own.reasoning_budget, more.reasoning_budget) {
+        self.output_tokens_details.reasoning_tokens += other.output_tokens_details.reasoning_tokens;
+        self.total_tokens += other.total_tokens;
+        self.reasoning_budget = match (self.reasoning_budget, other.reasoning_budget) {
             (Some(one), Some(other)) => Some(one.with(other)),
             (one, other) => one.or(other),
         };
-        self.total_tokens += other.total_tokens;
     }
 }

@@ -95,7 +95,7 @@ async fn thinking_ends_at_its_limit() {
         let details = usage.output_tokens_details;
         // The tokens that end a thought by force fit into all but the smallest limit.
         assert!(details.reasoning_tokens <= limit.max(6), "{usage:?} for a limit of {limit}");
-        let budget = details.reasoning_budget.unwrap();
+        let budget = usage.reasoning_budget.unwrap();
         assert_eq!((budget.tokens_max, budget.enforced), (limit, true));
     }
 }
