@@ -18,7 +18,7 @@ use ozone_types::{
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{prints, runs, says, show};
+use crate::support::{create, prints, runs, says, show};
 
 /// A response in pro mode over takes: the n-th sample says the n-th of them.
 struct Scene {
@@ -58,14 +58,7 @@ impl Scene {
     }
 
     async fn create_in(&self, store: &dyn Store) {
-        let stored = Stored {
-            id: self.id.clone(),
-            created_at: 0,
-            status: ResponseStatus::InProgress,
-            model: "scripted".into(),
-            request: serde_json::to_value(&self.request).unwrap(),
-        };
-        store.create(stored).await.unwrap();
+        create(store, &self.id, &self.request).await;
     }
 
     async fn as_pro(&self, store: Arc<dyn Store>) -> Pro {

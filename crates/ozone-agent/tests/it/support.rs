@@ -95,6 +95,17 @@ impl ModelBackend for Mannered {
     }
 }
 
+pub async fn create(store: &dyn Store, id: &ResponseId, request: &Request) {
+    let stored = Stored {
+        id: id.clone(),
+        created_at: 0,
+        status: ResponseStatus::InProgress,
+        model: "scripted".into(),
+        request: serde_json::to_value(request).unwrap(),
+    };
+    store.create(stored).await.unwrap();
+}
+
 impl Scene {
     pub async fn new(script: impl IntoIterator<Item = Script>) -> Scene {
         let request = Request::new("scripted", vec![Item::user("What is it?")], false).unwrap();
@@ -117,14 +128,7 @@ impl Scene {
     }
 
     pub async fn create_in(&self, store: &dyn Store) {
-        let stored = Stored {
-            id: self.id.clone(),
-            created_at: 0,
-            status: ResponseStatus::InProgress,
-            model: "scripted".into(),
-            request: serde_json::to_value(&self.request).unwrap(),
-        };
-        store.create(stored).await.unwrap();
+        create(store, &self.id, &self.request).await;
     }
 
     /// Runs to the end with this tool script.
