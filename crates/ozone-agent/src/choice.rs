@@ -107,6 +107,7 @@ fn names(spelt: &Value, tool: &Named<'_>) -> bool {
         Named::BuiltIn { name: own, shown } => match shown {
             Shown::CodeInterpreter { .. } => kind == Some("code_interpreter"),
             Shown::FileSearch => kind == Some("file_search"),
+            Shown::Web(_) => kind.is_some_and(|kind| kind.starts_with("web_search")),
             Shown::McpCall { server_label, name: own } => {
                 kind == Some("mcp")
                     && text(spelt, "server_label") == Some(server_label)

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use ozone_model::{Image, Turn};
 use ozone_prompt::{Message, ToolCall};
-use ozone_tools::{Shown, file_search};
+use ozone_tools::web::{self, WebCall};
+use ozone_tools::{Shown, cap, file_search};
 use ozone_types::item::Known;
 use ozone_types::{CodeOutput, Content, Item, Role, Text};
 use serde_json::{Value, json};
@@ -32,10 +33,10 @@ pub fn is_remembered_otherwise(output: &[Item]) -> bool {
 
 /// The output of an earlier response as the model should read it again: reasoning that was kept
 /// from the client is in the loop's records, and stands in its item here; so do what a search
-/// found and a summary.
+/// found, what was seen of pages, and a summary.
 pub fn remembered(output: Vec<Item>, records: Vec<Value>) -> Vec<Item> {
     let (mut thoughts, mut found) = (HashMap::new(), HashMap::new());
-    let mut summaries = HashMap::new();
+    let (mut summaries, mut seen_in) = (HashMap::new(), HashMap::new());
     for record in records {
         match serde_json::from_value(record) {
             Ok(Record::Reasoned { item_id, text }) => {
@@ -43,6 +44,9 @@ pub fn remembered(output: Vec<Item>, records: Vec<Value>) -> Vec<Item> {
             }
             Ok(Record::Found { item_id, passages }) => {
                 found.insert(item_id.to_string(), passages);
+            }
+            Ok(Record::Seen { item_id, seen }) => {
+                seen_in.insert(item_id.to_string(), seen);
             }
             Ok(Record::Compacted { item_id, text, .. }) => {
                 summaries.insert(item_id.to_string(), text);
@@ -58,6 +62,9 @@ pub fn remembered(output: Vec<Item>, records: Vec<Value>) -> Vec<Item> {
             }
             Item::Known(Known::FileSearchCall { id, results: results @ None, .. }) => {
                 *results = found.remove(id.as_str());
+            }
+            Item::Known(Known::WebSearchCall { id, seen, .. }) => {
+                *seen = seen_in.remove(id.as_str());
             }
             Item::Known(Known::Compaction { id, text, .. }) => {
                 *text = summaries.remove(id.as_str());
@@ -145,6 +152,16 @@ impl Reader {
                 let output = match results {
                     Some(found) => file_search::told(found, FOUND_CHARS_MAX),
                     None => "[what was found then is not kept; search again]".to_owned(),
+                };
+                self.output(id.as_str(), output);
+            }
+            Known::WebSearchCall { id, action, seen, .. } => {
+                let call = WebCall::of(action);
+                let name = self.name_of(|shown| *shown == Shown::Web(call), call.name());
+                self.call(id.as_str(), name, web::arguments(action).to_string());
+                let output = match seen {
+                    Some(seen) => cap(&seen.text, FOUND_CHARS_MAX),
+                    None => "[what was shown then is not kept; look again]".to_owned(),
                 };
                 self.output(id.as_str(), output);
             }

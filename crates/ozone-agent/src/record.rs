@@ -3,7 +3,7 @@
 
 use ozone_model::{Sample, Stop, Turn as ModelTurn};
 use ozone_prompt::{Delta, Message, ToolCall};
-use ozone_types::{FoundPassage, ItemId, Passage, Usage};
+use ozone_types::{FoundPassage, ItemId, Passage, SeenLines, SeenWeb, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -39,6 +39,8 @@ pub enum Record {
     Reasoned { item_id: ItemId, text: String },
     /// What a search found, in an item that need not show it.
     Found { item_id: ItemId, passages: Vec<FoundPassage> },
+    /// What a look at pages showed, in an item that does not say it.
+    Seen { item_id: ItemId, seen: Box<SeenWeb> },
     /// A summary stands for what came before, in the item of this id.
     Compacted { item_id: ItemId, text: String, usage: Usage },
     /// So many of the oldest turns no longer go to the model: they did not fit.
@@ -249,6 +251,8 @@ pub struct Replay {
     pub files: Vec<MadeFile>,
     /// What they found.
     pub found: Vec<FoundPassage>,
+    /// What they showed of pages.
+    pub seen: Vec<SeenLines>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -315,6 +319,7 @@ impl Replay {
                 }
             }
             Record::Found { passages, .. } => self.found.extend(passages),
+            Record::Seen { seen, .. } => self.seen.extend(seen.lines),
             Record::Dropped { turns } => self.dropped = turns,
             Record::Compacted { text, usage, .. } => {
                 let (steps, dropped) = (self.steps.len(), std::mem::take(&mut self.dropped));

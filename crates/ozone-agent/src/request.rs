@@ -460,6 +460,7 @@ pub fn echo(tool: &dyn Tool) -> Value {
             json!({"type": "code_interpreter", "container": {"type": "auto"}})
         }
         Shown::FileSearch => json!({"type": "file_search", "vector_store_ids": []}),
+        Shown::Web(_) => json!({"type": "web_search"}),
         Shown::McpCall { server_label, name } => {
             json!({"type": "mcp", "server_label": server_label, "allowed_tools": [name]})
         }

@@ -16,7 +16,7 @@ use ozone_tools::{Call, Shown, Tool, ToolError, ToolOutput, picture_type};
 use ozone_types::item::Known;
 use ozone_types::{
     CodeOutput, ErrorBody, ErrorCode, EventKind, FoundPassage, IncompleteDetails, IncompleteReason,
-    Item, ItemStatus, Response, ResponseError, ResponseStatus, Truncation, Usage,
+    Item, ItemStatus, Response, ResponseError, ResponseStatus, SeenLines, Truncation, Usage,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -192,7 +192,7 @@ impl Run {
         // The store keeps a little room for this. Where that fails, too, the run can be resumed.
         let failed = ResponseError { code: ErrorCode::ServerError, message: error.to_string() };
         let (built_in, view) = self.writes(&state.offer, &state.used);
-        let marks = self.marks(&[]);
+        let marks = self.marks(&[], &[]);
         state.writer =
             Writer::restore(self.journal.stored().await?, view, built_in, marks, &[], |_, _| {});
         self.finish(&mut state, Outcome::Failed(failed)).await.or(Err(error.into()))
@@ -201,7 +201,9 @@ impl Run {
     /// The response as it stands before it has any output.
     fn in_progress(&self) -> Response {
         let mut response = self.journal.fold().created().cloned().unwrap_or_else(|| {
-            let tools: Vec<_> = self.tools.iter().map(|t| request::echo(t.as_ref())).collect();
+            let mut tools: Vec<_> = self.tools.iter().map(|t| request::echo(t.as_ref())).collect();
+            // Several may stand behind one.
+            tools.dedup();
             self.request.response(self.journal.id().clone(), (self.clock)(), &tools)
         });
         response.status = ResponseStatus::InProgress;
@@ -227,7 +229,7 @@ impl Run {
             self.decide(&offer, &mut used, &step.sampled);
         }
         let (built_in, view) = self.writes(&offer, &used);
-        let marks = self.marks(&replay.found);
+        let marks = self.marks(&replay.found, &replay.seen);
         // The text of a whole sample was judged already.
         let judged = replay.steps.last().filter(|_| !replay.in_sample && !said.is_empty());
         let judged = judged.map(|step| (self.decide(&offer, &mut used, &step.sampled), step));
@@ -269,14 +271,24 @@ impl Run {
     }
 
     /// By which an answer may cite what this response and those before it found.
-    fn marks(&self, found: &[FoundPassage]) -> Marks {
+    fn marks(&self, found: &[FoundPassage], seen: &[SeenLines]) -> Marks {
         let mut marks = Marks::default();
+        if self.tools.iter().any(|tool| matches!(tool.shown(), Shown::Web(_))) {
+            marks.expect_lines();
+        }
         for item in self.request.earlier.iter().chain(&self.request.input) {
-            if let Item::Known(Known::FileSearchCall { results: Some(found), .. }) = item {
-                marks.learn(found);
+            match item {
+                Item::Known(Known::FileSearchCall { results: Some(found), .. }) => {
+                    marks.learn(found);
+                }
+                Item::Known(Known::WebSearchCall { seen: Some(seen), .. }) => {
+                    marks.learn_lines(&seen.lines);
+                }
+                _ => {}
             }
         }
         marks.learn(found);
+        marks.learn_lines(seen);
         marks
     }
 
@@ -898,11 +910,14 @@ impl Run {
                 let names = output.files.iter().map(|file| file.name.clone());
                 names.map(|name| MadeFile { container_id: container_id.clone(), name }).collect()
             }
-            Shown::FileSearch | Shown::McpCall { .. } | Shown::FunctionCall => vec![],
+            Shown::FileSearch | Shown::Web(_) | Shown::McpCall { .. } | Shown::FunctionCall => {
+                vec![]
+            }
         };
         state.writer.made(&files);
         state.pictures.extend(output.images.iter().cloned());
         state.writer.found(output.found.clone());
+        state.writer.saw(output.web.clone());
         let result = CallResult { text: text.clone(), outputs: outputs(output), failed };
         state.writer.call_done(result, &mut written);
         written.records.push(Record::ToolDone { index, output: text.clone(), files });

@@ -9,11 +9,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use ozone_tools::web::{WebCall, WebSeen};
 use ozone_tools::{Shown, ToolFile, file_search};
 use ozone_types::item::Known;
 use ozone_types::{
     Annotation, CallId, CodeOutput, Content, EventKind, Fold, FoundPassage, Item, ItemId,
-    ItemStatus, Phase, Role, Summary, Text,
+    ItemStatus, Phase, Role, SeenWeb, Summary, Text, WebAction,
 };
 use serde_json::Value;
 
@@ -76,6 +77,8 @@ struct Call {
     code: Option<StringArgument>,
     /// What a search shows that it found.
     results: Option<Vec<FoundPassage>>,
+    /// What a look at pages came to.
+    action: Option<WebAction>,
     /// The consent by which it is made.
     approval: Option<String>,
     /// Its text is done, and it was said to run.
@@ -104,6 +107,8 @@ pub(crate) struct Writer {
     marks: Marks,
     /// What the call that runs has found.
     found: Vec<FoundPassage>,
+    /// What it has shown of pages.
+    seen: Option<Box<WebSeen>>,
     /// The consent by which the next call is made.
     approval: Option<String>,
 }
@@ -121,9 +126,18 @@ impl Writer {
     ) -> Self {
         let output_index = fold.items().len() as u64;
         let (open, waiting, files) = (Open::Nothing, VecDeque::new(), vec![]);
-        let (found, approval) = (vec![], None);
-        let mut writer =
-            Writer { output_index, open, view, built_in, waiting, files, marks, found, approval };
+        let mut writer = Writer {
+            output_index,
+            open,
+            view,
+            built_in,
+            waiting,
+            files,
+            marks,
+            found: vec![],
+            seen: None,
+            approval: None,
+        };
         let mut scratch = Written::default();
         for said in said {
             writer.say(said, &mut scratch);
@@ -157,6 +171,11 @@ impl Writer {
         self.found = passages;
     }
 
+    /// The open call has shown this of pages.
+    pub fn saw(&mut self, seen: Option<Box<WebSeen>>) {
+        self.seen = seen;
+    }
+
     /// The journal knows the id of the open item, and whether there is one.
     fn adopt(&mut self, fold: &Fold) {
         let Some(open) = fold.open() else {
@@ -174,7 +193,10 @@ impl Writer {
                 (call.id, call.running) = (id.clone(), !code.is_empty());
                 call.text = part;
             }
-            (Known::FileSearchCall { id, status, .. }, Open::Call(call)) => {
+            (
+                Known::FileSearchCall { id, status, .. } | Known::WebSearchCall { id, status, .. },
+                Open::Call(call),
+            ) => {
                 (call.id, call.running) = (id.clone(), *status == ItemStatus::Searching);
             }
             (Known::McpCall { id, arguments, .. }, Open::Call(call)) => {
@@ -331,6 +353,9 @@ impl Writer {
             Shown::FileSearch => {
                 out.events.push(EventKind::FileSearchCallInProgress { item_id, output_index });
             }
+            Shown::Web(_) => {
+                out.events.push(EventKind::WebSearchCallInProgress { item_id, output_index });
+            }
             Shown::McpCall { .. } => {
                 out.events.push(EventKind::McpCallInProgress { item_id, output_index });
             }
@@ -347,7 +372,7 @@ impl Writer {
         }
         let Open::Call(call) = &mut self.open else { return };
         if call.running {
-            if call.shown == Shown::FileSearch {
+            if matches!(call.shown, Shown::FileSearch | Shown::Web(_)) {
                 // No delta has said it.
                 call.text = arguments.to_owned();
             }
@@ -366,6 +391,9 @@ impl Writer {
                 .push(EventKind::CodeInterpreterCallInterpreting { item_id, output_index }),
             Shown::FileSearch => {
                 out.events.push(EventKind::FileSearchCallSearching { item_id, output_index });
+            }
+            Shown::Web(_) => {
+                out.events.push(EventKind::WebSearchCallSearching { item_id, output_index });
             }
             Shown::McpCall { .. } | Shown::FunctionCall => {}
         }
@@ -416,6 +444,15 @@ impl Writer {
                     call.results = self.view.search_results.then(|| passages.clone());
                     out.records.push(Record::Found { item_id: call.id.clone(), passages });
                 }
+                let seen = self.seen.take();
+                if matches!(call.shown, Shown::Web(_)) {
+                    let (action, lines) = seen.map(|seen| (seen.action, seen.lines)).unzip();
+                    let lines = lines.unwrap_or_default();
+                    self.marks.learn_lines(&lines);
+                    call.action = action;
+                    let seen = Box::new(SeenWeb { text: result.text.clone(), lines });
+                    out.records.push(Record::Seen { item_id: call.id.clone(), seen });
+                }
                 self.end_call(&call, result, out);
             }
             other => self.open = other,
@@ -434,13 +471,16 @@ impl Writer {
             (Shown::FileSearch, false) => {
                 out.events.push(EventKind::FileSearchCallCompleted { item_id, output_index });
             }
+            (Shown::Web(_), false) => {
+                out.events.push(EventKind::WebSearchCallCompleted { item_id, output_index });
+            }
             (Shown::McpCall { .. }, false) => {
                 out.events.push(EventKind::McpCallCompleted { item_id, output_index });
             }
             (Shown::McpCall { .. }, true) => {
                 out.events.push(EventKind::McpCallFailed { item_id, output_index });
             }
-            (Shown::CodeInterpreter { .. } | Shown::FileSearch, true)
+            (Shown::CodeInterpreter { .. } | Shown::FileSearch | Shown::Web(_), true)
             | (Shown::FunctionCall, _) => {}
         }
         let item = call.item(&call.text, status, Some(&result));
@@ -631,11 +671,13 @@ impl Call {
                 (ItemId::code_interpreter(), Some(StringArgument::new(code_argument)))
             }
             Shown::FileSearch => (ItemId::file_search(), None),
+            Shown::Web(_) => (ItemId::web_search(), None),
             Shown::McpCall { .. } => (ItemId::mcp_call(), None),
             Shown::FunctionCall => (ItemId::function_call(), None),
         };
         let (call_id, name, text) = (CallId::mint(), name.to_owned(), String::new());
-        Call { id, call_id, name, shown, text, code, results: None, approval: None, running: false }
+        let (results, action, approval, running) = (None, None, None, false);
+        Call { id, call_id, name, shown, text, code, results, action, approval, running }
     }
 
     /// What the item shows of these arguments.
@@ -647,7 +689,9 @@ impl Call {
                     .and_then(|v| v.get(code_argument)?.as_str().map(str::to_owned))
                     .unwrap_or_else(|| arguments.to_owned())
             }
-            Shown::FileSearch | Shown::McpCall { .. } | Shown::FunctionCall => arguments.to_owned(),
+            Shown::FileSearch | Shown::Web(_) | Shown::McpCall { .. } | Shown::FunctionCall => {
+                arguments.to_owned()
+            }
         }
     }
 
@@ -662,7 +706,7 @@ impl Call {
                 EventKind::CodeInterpreterCallCodeDelta { item_id, output_index, delta }
             }
             // Its item says what is looked for, once it runs.
-            Shown::FileSearch => return,
+            Shown::FileSearch | Shown::Web(_) => return,
             Shown::McpCall { .. } => {
                 EventKind::McpCallArgumentsDelta { item_id, output_index, delta }
             }
@@ -679,7 +723,7 @@ impl Call {
             Shown::CodeInterpreter { .. } => {
                 EventKind::CodeInterpreterCallCodeDone { item_id, output_index, code: text }
             }
-            Shown::FileSearch => return,
+            Shown::FileSearch | Shown::Web(_) => return,
             Shown::McpCall { .. } => {
                 EventKind::McpCallArgumentsDone { item_id, output_index, arguments: text }
             }
@@ -707,6 +751,12 @@ impl Call {
                 status,
                 queries: file_search::queries(&text).unwrap_or_default(),
                 results: self.results.clone(),
+            },
+            Shown::Web(call) => Known::WebSearchCall {
+                id,
+                status,
+                action: self.action.clone().unwrap_or_else(|| call.action(&text)),
+                seen: None,
             },
             Shown::McpCall { server_label, name } => {
                 let said = |failed| result.filter(|r| r.failed == failed).map(|r| r.text.clone());
@@ -755,6 +805,10 @@ fn reopened(known: &Known, part: String) -> Open {
         Known::FileSearchCall { id, status, .. } => {
             let running = *status == ItemStatus::Searching;
             reopened_call(id, "file_search", Shown::FileSearch, part, running)
+        }
+        Known::WebSearchCall { id, status, action, .. } => {
+            let (call, running) = (WebCall::of(action), *status == ItemStatus::Searching);
+            reopened_call(id, call.name(), Shown::Web(call), part, running)
         }
         Known::McpCall { id, server_label, name, arguments, approval_request_id, .. } => {
             let shown = Shown::McpCall { server_label: server_label.clone(), name: name.clone() };

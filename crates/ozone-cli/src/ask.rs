@@ -13,6 +13,7 @@ use ozone_python::Refill;
 use ozone_server::{McpUse, mcp_tools};
 use ozone_store::{Journal, Ledger, Owner, SqliteStore, Store, StoreError, Stored};
 use ozone_tools::image::Album;
+use ozone_tools::web::{WebOptions, tools as web_tools};
 use ozone_tools::{PythonTool, Tool};
 use ozone_types::item::Known;
 use ozone_types::{Content, Effort, Item, Response, ResponseId, ResponseStatus, Role, Text};
@@ -27,6 +28,7 @@ use crate::mcp;
 use crate::paint::Painter;
 use crate::pictures;
 use crate::setup::{self, Model, Python};
+use crate::web;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -172,6 +174,10 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     let costs = costs(args, config, &id, &entry, &book, &store).await?;
     let python =
         (!args.no_tools && !finished).then(|| Python::start(&config.data_dir, 1, Refill::Never));
+    let pages = match args.no_tools || finished {
+        true => None,
+        false => tokio::task::block_in_place(|| web::index(config))?,
+    };
     let model = tokio::task::spawn_blocking(move || setup::model(&entry)).await??;
 
     let profile = pictures::profile(&model, coords);
@@ -184,7 +190,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
                     pictures::open(&args.images, works_on_images, &files_dir, profile, &name)?;
                 let mut request = request(args, question, &name, &model, album.as_ref())?;
                 request.effort = effort;
-                request.tools = offered(&args.mcp)?;
+                request.tools = offered(&args.mcp, pages.is_some())?;
                 if args.pro {
                     request = in_pro_mode(args, request, policy)?;
                 }
@@ -221,9 +227,10 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     let tools_in = move |folder: PathBuf| -> Vec<Box<dyn Tool>> {
         let Some(python) = &interpreter else { return vec![] };
         let images = pictures::tools(&folder, profile);
+        let pages = pages.as_ref().map(|pages| web_tools(pages, &WebOptions::default()));
         let python = PythonTool::new(python.source(), container_id.clone(), Some(folder));
         let python: Box<dyn Tool> = Box::new(python);
-        std::iter::once(python).chain(images).collect()
+        std::iter::once(python).chain(images).chain(pages.into_iter().flatten()).collect()
     };
     let mut journal = Journal::open(store.clone(), id.clone()).await?;
     let lines = journal.lines(0);
@@ -277,7 +284,10 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
 }
 
 fn shown(tools: &[Box<dyn Tool>]) -> Vec<serde_json::Value> {
-    tools.iter().map(|tool| ozone_agent::request::echo(tool.as_ref())).collect()
+    let mut shown: Vec<_> =
+        tools.iter().map(|tool| ozone_agent::request::echo(tool.as_ref())).collect();
+    shown.dedup();
+    shown
 }
 
 /// Each sample of a vote has a folder, a Python and connections of its own.
@@ -305,13 +315,14 @@ fn outfit(
 }
 
 /// The tools of a question, where they are more than Python alone.
-fn offered(labels: &[String]) -> Result<OfferedTools, Failure> {
+fn offered(labels: &[String], has_pages: bool) -> Result<OfferedTools, Failure> {
     if labels.is_empty() {
         return Ok(OfferedTools::default());
     }
     let servers = labels.iter().map(|label| json!({"type": "mcp", "server_label": label}));
     let python = json!({"type": "code_interpreter", "container": {"type": "auto"}});
-    let tools = [python].into_iter().chain(servers).collect();
+    let pages = has_pages.then(|| json!({"type": "web_search"}));
+    let tools = [python].into_iter().chain(pages).chain(servers).collect();
     OfferedTools::parse(tools).map_err(|e| Failure::usage(e.to_string()))
 }
 

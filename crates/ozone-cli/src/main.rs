@@ -16,6 +16,7 @@ mod reinforce;
 mod serve;
 mod setup;
 mod train;
+mod web;
 
 use std::process::ExitCode;
 use std::time::Duration;

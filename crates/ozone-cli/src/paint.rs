@@ -8,7 +8,8 @@ use anstyle::{AnsiColor, Style};
 use ozone_cost::{Amount, Total};
 use ozone_types::item::Known;
 use ozone_types::{
-    CodeOutput, Event, EventKind, Item, ProReport, ProStop, Response, ResponseStatus,
+    CodeOutput, Event, EventKind, Item, ItemStatus, ProReport, ProStop, Response, ResponseStatus,
+    WebAction,
 };
 use serde_json::Value;
 
@@ -170,7 +171,7 @@ impl Painter {
             return self.mcp(item);
         };
         let style = match status {
-            ozone_types::ItemStatus::Completed => RESULT,
+            ItemStatus::Completed => RESULT,
             _ => WRONG,
         };
         for output in outputs {
@@ -195,6 +196,17 @@ impl Painter {
         Ok(())
     }
 
+    /// A look at pages.
+    fn web(&mut self, action: &WebAction, failed: bool) -> io::Result<()> {
+        let told = match action {
+            WebAction::Search { queries, .. } => format!("search {}", queries.join("; ")),
+            WebAction::OpenPage { url } => format!("open {}", url.as_deref().unwrap_or("a page")),
+            WebAction::FindInPage { url, pattern } => format!("find `{pattern}` in {url}"),
+        };
+        let style = if failed { WRONG } else { CODE };
+        self.line(style, &printable(&format!("▶ {told}")))
+    }
+
     /// What comes from MCP servers.
     fn mcp(&mut self, item: &Known) -> io::Result<()> {
         let as_text =
@@ -216,6 +228,9 @@ impl Painter {
                     Some(error) => self.output(WRONG, &as_text(error)),
                     None => self.output(RESULT, output.as_deref().unwrap_or_default()),
                 }
+            }
+            Known::WebSearchCall { action, status, .. } => {
+                self.web(action, *status != ItemStatus::Completed)
             }
             _ => Ok(()),
         }
@@ -244,7 +259,12 @@ impl Painter {
             .iter()
             .filter(|i| {
                 let Item::Known(item) = i else { return false };
-                matches!(item, Known::CodeInterpreterCall { .. } | Known::McpCall { .. })
+                matches!(
+                    item,
+                    Known::CodeInterpreterCall { .. }
+                        | Known::McpCall { .. }
+                        | Known::WebSearchCall { .. }
+                )
             })
             .count();
         let mut text = format!(

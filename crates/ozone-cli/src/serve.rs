@@ -21,6 +21,7 @@ use crate::failure::Failure;
 use crate::interrupt::Interrupts;
 use crate::mcp;
 use crate::setup::{self, Python};
+use crate::web;
 
 /// Keys that seal the reasoning which clients carry; the first one seals, all of them open.
 const SEALING_KEYS_ENV: &str = "OZONE_SEALING_KEYS";
@@ -74,6 +75,8 @@ async fn serve(args: &ServeArgs, config: &Config) -> Result<(), Failure> {
     let models = models(args, config, &book).await?;
     let names: Vec<String> = models.iter().map(|m| m.id.clone()).collect();
     let open = keys.is_empty();
+    let pages = tokio::task::block_in_place(|| web::index(config))?;
+    let fresh = pages.clone().map(|pages| tokio::spawn(web::keep_fresh(pages)));
     let server = Server {
         models,
         store,
@@ -82,6 +85,7 @@ async fn serve(args: &ServeArgs, config: &Config) -> Result<(), Failure> {
             vec![Box::new(tool) as Box<dyn Tool>]
         }),
         mcp,
+        web: pages,
         accounts: Accounts {
             book,
             budgets: budgets(args, config),
@@ -102,6 +106,9 @@ async fn serve(args: &ServeArgs, config: &Config) -> Result<(), Failure> {
     let address = listener.local_addr()?;
     eprintln!("ozone serves {} on http://{address}/v1 ({whom})", names.join(", "));
     server.serve(listener, stopped(interrupts)).await?;
+    if let Some(fresh) = fresh {
+        fresh.abort();
+    }
     eprintln!("stopped");
     Ok(())
 }

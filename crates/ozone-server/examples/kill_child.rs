@@ -117,6 +117,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             vec![Box::new(Note { spec, container_id: workplace.container_id, folder }) as _]
         }),
         mcp: Mcp { servers: vec![], egress: Egress::new([])? },
+        web: None,
         accounts: Accounts::default(),
         keys: Keys::default(),
         sealing_keys: vec![],

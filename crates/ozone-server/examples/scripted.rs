@@ -88,6 +88,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             vec![Box::new(tool) as _]
         }),
         mcp: Mcp { servers: vec![], egress: Egress::new([])? },
+        web: None,
         accounts: Accounts::default(),
         keys: Keys::default(),
         sealing_keys: vec![],

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use ozone_store::{Change, Document, Library, Owner, Store, StoreError};
+use ozone_web::Index;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,6 +24,7 @@ pub(crate) struct App {
     pub store: Arc<dyn Library>,
     pub tools: ToolFactory,
     pub mcp: Mcp,
+    pub web: Option<Arc<Index>>,
     pub accounts: Accounts,
     pub keys: Keys,
     pub sealer: Sealer,
@@ -77,6 +79,7 @@ impl App {
             store,
             tools,
             mcp,
+            web,
             accounts,
             keys,
             mut sealing_keys,
@@ -103,6 +106,7 @@ impl App {
             store,
             tools,
             mcp,
+            web,
             accounts,
             keys,
             sealer: Sealer::new(sealing_keys),

@@ -304,14 +304,15 @@ impl App {
         Ok(())
     }
 
-    /// The tools of a response, and the one behind `{"type": "file_search"}` if it asked for it.
-    pub fn with_file_search(
+    /// The tools of a response, and those behind `file_search` and `web_search` if it asked for them.
+    pub fn with_searches(
         self: &Arc<Self>,
         mut tools: Vec<Box<dyn Tool>>,
         tenant: &str,
         spelt: &[Value],
     ) -> Vec<Box<dyn Tool>> {
         tools.extend(self.file_search_tool(tenant, spelt));
+        tools.extend(self.web_tools(spelt));
         tools
     }
 

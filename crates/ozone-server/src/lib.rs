@@ -33,6 +33,7 @@ mod sse;
 mod uploads;
 mod usage;
 mod vector_stores;
+mod web_search;
 mod websocket;
 
 use std::path::PathBuf;
@@ -47,6 +48,7 @@ use ozone_tools::Tool;
 use ozone_tools::egress::Egress;
 use ozone_tools::mcp::McpServer;
 use ozone_types::Effort;
+use ozone_web::Index;
 
 pub use accounts::Accounts;
 pub use auth::{BadKeys, KeyEntry, Keys, LOCAL_TENANT, Secret};
@@ -180,6 +182,8 @@ pub struct Server {
     pub store: Arc<dyn Library>,
     pub tools: ToolFactory,
     pub mcp: Mcp,
+    /// What `{"type": "web_search"}` looks through; without it the tool is not offered.
+    pub web: Option<Arc<Index>>,
     pub accounts: Accounts,
     /// None: only loopback is served.
     pub keys: Keys,

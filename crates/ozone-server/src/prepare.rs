@@ -161,6 +161,7 @@ impl App {
         };
         let request = request.checked()?;
         self.check_file_search(tenant, request.tools.spelt()).await?;
+        self.check_web_search(request.tools.spelt())?;
         // Last, since it makes a container: a request that is refused leaves nothing behind.
         let (spelt, earlier) = (request.tools.spelt(), &request.earlier);
         serve.container = self.container(tenant, spelt, earlier, &id).await?;
@@ -507,6 +508,7 @@ fn prefix(kind: &str) -> &'static str {
         "custom_tool_call_output" => "ctco_",
         "code_interpreter_call" => "ci_",
         "file_search_call" => "fs_",
+        "web_search_call" => "ws_",
         "compaction" => "cmp_",
         "mcp_call" => "mcp_",
         "mcp_list_tools" => "mcpl_",

@@ -76,7 +76,7 @@ impl App {
                 let more = mcp::tools(servers, &mut journal, &request, now, taken, &cancel).await?;
                 tools.extend(more);
                 let spelt = request.tools.spelt();
-                Ok((journal, app.with_file_search(tools, &serve.tenant, spelt)))
+                Ok((journal, app.with_searches(tools, &serve.tenant, spelt)))
             }
             .boxed()
         })

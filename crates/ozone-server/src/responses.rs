@@ -22,6 +22,7 @@ use crate::request::{Create, Include};
 use crate::runs::ITEM;
 use crate::serve::Body;
 use crate::sse::{self, Follow};
+use crate::web_search::is_web_search;
 
 /// The version of today has 55; later ones may add to it.
 const TRACEPARENT_BYTES_MAX: usize = 128;
@@ -39,7 +40,7 @@ pub(crate) async fn create(
     let limits = tenant.admit()?;
     let create = Create::parse(&body)?;
     let (stream, background, obfuscate) = (create.stream, create.background, create.obfuscate);
-    let ignored = ignored_tools(&create.tools);
+    let ignored = ignored_tools(&app, &create.tools);
     let mut job = app.prepare(&tenant, create).await?;
     job.request.traceparent = traceparent(&headers);
     let live = app.start(job).await?;
@@ -87,11 +88,13 @@ pub(crate) fn refuse_beta(query: &[(String, String)]) -> Result<(), ApiError> {
 }
 
 /// Tool types that are echoed and not offered to the model.
-fn ignored_tools(tools: &[Value]) -> Option<HeaderValue> {
+fn ignored_tools(app: &App, tools: &[Value]) -> Option<HeaderValue> {
     const OFFERED: &[&str] =
         &["function", "custom", "namespace", "code_interpreter", "file_search", "mcp"];
-    let mut ignored: Vec<&str> =
-        tools.iter().filter_map(|t| t["type"].as_str()).filter(|t| !OFFERED.contains(t)).collect();
+    let offered =
+        |kind: &&str| OFFERED.contains(kind) || (app.web.is_some() && is_web_search(kind));
+    let kinds = tools.iter().filter_map(|t| t["type"].as_str());
+    let mut ignored: Vec<&str> = kinds.filter(|kind| !offered(kind)).collect();
     ignored.sort_unstable();
     ignored.dedup();
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
@@ -345,6 +348,7 @@ pub(crate) fn shown(item: &Item) -> Item {
             status.get_or_insert(ItemStatus::Completed);
         }
         Known::Compaction { text, .. } => *text = None,
+        Known::WebSearchCall { seen, .. } => *seen = None,
         Known::Reasoning { .. }
         | Known::CodeInterpreterCall { .. }
         | Known::FileSearchCall { .. }

@@ -263,7 +263,7 @@ impl App {
         let (request, serve, model) = (&job.request, &job.serve, &job.model);
         let run = Run {
             backend: model.entry.backend.clone(),
-            tools: self.with_file_search(tools, &serve.tenant, request.tools.spelt()),
+            tools: self.with_searches(tools, &serve.tenant, request.tools.spelt()),
             journal,
             request: request.clone(),
             limits: self.limits.run,

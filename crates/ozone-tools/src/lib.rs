@@ -13,6 +13,7 @@ pub mod image;
 pub mod mcp;
 mod python;
 mod scripted;
+pub mod web;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -64,6 +65,8 @@ pub struct ToolOutput {
     pub files: Vec<ToolFile>,
     /// Passages of files, which an answer may cite.
     pub found: Vec<FoundPassage>,
+    /// What was shown of pages, whose lines an answer may cite.
+    pub web: Option<Box<web::WebSeen>>,
     /// The call ran but did not do what was asked.
     pub failed: bool,
 }
@@ -92,6 +95,8 @@ pub enum Shown {
     CodeInterpreter { container_id: String, code_argument: &'static str },
     /// A `file_search_call`; the argument `queries` holds what is looked for.
     FileSearch,
+    /// A `web_search_call`.
+    Web(web::WebCall),
     /// An `mcp_call`: any other tool that runs here, by the name it has on its server.
     McpCall { server_label: String, name: String },
     /// A `function_call` with its `function_call_output` behind it.

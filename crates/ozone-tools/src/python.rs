@@ -194,6 +194,7 @@ fn to_output(execution: Execution, chars_max: usize) -> ToolOutput {
             })
             .collect(),
         images: execution.images,
+        web: None,
         found: vec![],
     }
 }

@@ -64,6 +64,9 @@ events! {
     FileSearchCallInProgress = "response.file_search_call.in_progress" { item_id: ItemId, output_index: u64 }
     FileSearchCallSearching = "response.file_search_call.searching" { item_id: ItemId, output_index: u64 }
     FileSearchCallCompleted = "response.file_search_call.completed" { item_id: ItemId, output_index: u64 }
+    WebSearchCallInProgress = "response.web_search_call.in_progress" { item_id: ItemId, output_index: u64 }
+    WebSearchCallSearching = "response.web_search_call.searching" { item_id: ItemId, output_index: u64 }
+    WebSearchCallCompleted = "response.web_search_call.completed" { item_id: ItemId, output_index: u64 }
     McpCallInProgress = "response.mcp_call.in_progress" { item_id: ItemId, output_index: u64 }
     McpCallArgumentsDelta = "response.mcp_call_arguments.delta" { item_id: ItemId, output_index: u64, delta: String }
     McpCallArgumentsDone = "response.mcp_call_arguments.done" { item_id: ItemId, output_index: u64, arguments: String }

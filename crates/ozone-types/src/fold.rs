@@ -228,14 +228,20 @@ impl Fold {
             | EventKind::McpListToolsFailed { item_id, output_index }
             | EventKind::FileSearchCallInProgress { item_id, output_index }
             | EventKind::FileSearchCallCompleted { item_id, output_index }
+            | EventKind::WebSearchCallInProgress { item_id, output_index }
+            | EventKind::WebSearchCallCompleted { item_id, output_index }
             | EventKind::McpCallInProgress { item_id, output_index }
             | EventKind::McpCallCompleted { item_id, output_index }
             | EventKind::McpCallFailed { item_id, output_index } => {
                 self.part(*output_index, item_id, name)?;
             }
-            EventKind::FileSearchCallSearching { item_id, output_index } => {
+            EventKind::FileSearchCallSearching { item_id, output_index }
+            | EventKind::WebSearchCallSearching { item_id, output_index } => {
                 let open = self.part(*output_index, item_id, name)?;
-                if let Item::Known(Known::FileSearchCall { status, .. }) = &mut open.item {
+                if let Item::Known(
+                    Known::FileSearchCall { status, .. } | Known::WebSearchCall { status, .. },
+                ) = &mut open.item
+                {
                     *status = ItemStatus::Searching;
                 }
             }
@@ -297,6 +303,7 @@ fn settle(item: &mut Item, text: &str, is_summary: bool) {
         Known::CustomToolCall { input, .. } => *input = text,
         Known::CodeInterpreterCall { code, .. } => *code = text,
         Known::FileSearchCall { .. }
+        | Known::WebSearchCall { .. }
         | Known::Compaction { .. }
         | Known::FunctionCallOutput { .. }
         | Known::CustomToolCallOutput { .. }

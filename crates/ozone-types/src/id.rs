@@ -105,6 +105,10 @@ impl ItemId {
         Self::mint("fs_")
     }
 
+    pub fn web_search() -> Self {
+        Self::mint("ws_")
+    }
+
     pub fn mcp_call() -> Self {
         Self::mint("mcp_")
     }

@@ -29,7 +29,7 @@ pub enum ItemStatus {
     InProgress,
     /// A `code_interpreter_call` while its code runs.
     Interpreting,
-    /// A `file_search_call` while it looks.
+    /// A `file_search_call` or a `web_search_call` while it looks.
     Searching,
     Completed,
     Incomplete,
@@ -139,6 +139,17 @@ pub enum Known {
         #[serde(default)]
         results: Option<Vec<FoundPassage>>,
     },
+    WebSearchCall {
+        #[serde(default = "ItemId::web_search", deserialize_with = "web_id_or_new")]
+        id: ItemId,
+        #[serde(default = "completed")]
+        status: ItemStatus,
+        #[serde(default, deserialize_with = "null_is_default")]
+        action: WebAction,
+        /// What the model read of it: never on its way to a client.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seen: Option<Box<SeenWeb>>,
+    },
     /// Stands for everything before it, in fewer words.
     Compaction {
         #[serde(default = "ItemId::compaction", deserialize_with = "compaction_id_or_new")]
@@ -196,7 +207,7 @@ pub enum Known {
 }
 
 impl Known {
-    const TYPES: [&str; 13] = [
+    const TYPES: [&str; 14] = [
         "message",
         "reasoning",
         "function_call",
@@ -205,6 +216,7 @@ impl Known {
         "custom_tool_call_output",
         "code_interpreter_call",
         "file_search_call",
+        "web_search_call",
         "compaction",
         "mcp_list_tools",
         "mcp_approval_request",
@@ -235,6 +247,14 @@ where
     T: Default + Deserialize<'de>,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+fn completed() -> ItemStatus {
+    ItemStatus::Completed
+}
+
+fn web_id_or_new<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ItemId, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_else(ItemId::web_search))
 }
 
 fn compaction_id_or_new<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ItemId, D::Error> {
@@ -380,6 +400,64 @@ pub struct FoundPassage {
     pub text: String,
 }
 
+/// What a `web_search_call` does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum WebAction {
+    Search {
+        #[serde(default, deserialize_with = "null_is_default")]
+        queries: Vec<String>,
+        /// The first of them: clients from before there were several read it.
+        #[serde(default, deserialize_with = "null_is_default")]
+        query: String,
+        #[serde(default, deserialize_with = "null_is_default")]
+        sources: Vec<WebSource>,
+    },
+    OpenPage {
+        #[serde(default)]
+        url: Option<String>,
+    },
+    #[serde(alias = "find")]
+    FindInPage {
+        #[serde(default, deserialize_with = "null_is_default")]
+        url: String,
+        #[serde(default, deserialize_with = "null_is_default")]
+        pattern: String,
+    },
+}
+
+impl Default for WebAction {
+    fn default() -> Self {
+        WebAction::Search { queries: vec![], query: String::new(), sources: vec![] }
+    }
+}
+
+/// An address that a search found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum WebSource {
+    Url { url: String },
+}
+
+/// What a model read of a `web_search_call`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SeenWeb {
+    pub text: String,
+    /// What an answer may cite.
+    pub lines: Vec<SeenLines>,
+}
+
+/// Lines of a page that a model was shown: the first and the last, counted from 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenLines {
+    /// By which the page is told from others in the text of a model.
+    pub mark: String,
+    pub url: String,
+    pub title: String,
+    pub first: u64,
+    pub last: u64,
+}
+
 /// What a `code_interpreter_call` gave.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -431,6 +509,7 @@ impl Item {
                 Known::Reasoning { id, .. }
                 | Known::CodeInterpreterCall { id, .. }
                 | Known::FileSearchCall { id, .. }
+                | Known::WebSearchCall { id, .. }
                 | Known::Compaction { id, .. }
                 | Known::McpListTools { id, .. }
                 | Known::McpApprovalRequest { id, .. }
@@ -450,9 +529,9 @@ impl Item {
             | Known::CustomToolCall { status, .. }
             | Known::CustomToolCallOutput { status, .. }
             | Known::McpCall { status, .. } => *status,
-            Known::CodeInterpreterCall { status, .. } | Known::FileSearchCall { status, .. } => {
-                Some(*status)
-            }
+            Known::CodeInterpreterCall { status, .. }
+            | Known::FileSearchCall { status, .. }
+            | Known::WebSearchCall { status, .. } => Some(*status),
             Known::Compaction { .. }
             | Known::McpListTools { .. }
             | Known::McpApprovalRequest { .. }

@@ -6,6 +6,7 @@ mod costs;
 mod functions;
 mod laws;
 mod loops;
+mod pages;
 mod pictures;
 mod pro;
 mod resume;

@@ -260,6 +260,10 @@ fn show_item(item: &Item) -> String {
             let found = results.iter().flatten().map(|found| found.filename.as_str());
             ("search   ", format!("{queries:?} -> {}", found.collect::<Vec<_>>().join(" ")))
         }
+        Known::WebSearchCall { action, seen, .. } => {
+            assert_eq!(*seen, None, "no client reads it");
+            ("web      ", serde_json::to_string(action).unwrap())
+        }
         Known::McpCall { server_label, name, arguments, output, error, .. } => {
             let result = output.clone().or(error.as_ref().map(ToString::to_string));
             ("mcp      ", format!("{server_label}/{name} {arguments} -> {result:?}"))

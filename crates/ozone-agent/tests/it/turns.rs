@@ -39,7 +39,7 @@ async fn items_of_clients_become_turns() {
         {"type": "function_call_output", "call_id": "c2", "output":
             [{"type": "input_text", "text": "hi"}]},
         {"type": "reasoning", "summary": [], "content": null, "encrypted_content": "x"},
-        {"type": "web_search_call", "id": "ws_1", "status": "completed"},
+        {"type": "computer_call", "id": "cu_1", "status": "completed"},
         {"type": "message", "role": "assistant", "content": "Fixed."},
         {"type": "message", "role": "user", "content": "Thanks"}
     ])))

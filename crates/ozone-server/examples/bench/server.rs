@@ -85,6 +85,7 @@ pub fn serve(mut args: impl Iterator<Item = String>) -> Result<(), Error> {
         store: Arc::new(SqliteStore::open(&folder.join("ozone.db"))?),
         tools: Arc::new(|_| vec![]),
         mcp: Mcp { servers: vec![], egress: Egress::new([])? },
+        web: None,
         accounts: Accounts::default(),
         keys: Keys::default(),
         sealing_keys: vec![],

@@ -18,4 +18,5 @@ mod support;
 mod toy;
 mod usage;
 mod vector_stores;
+mod web_search;
 mod websocket;

@@ -27,6 +27,7 @@ pub struct Setup {
     pub limits: ServerLimits,
     pub tool_steps: Vec<Step>,
     pub mcp: Mcp,
+    pub web: Option<Arc<ozone_web::Index>>,
     pub containers: Arc<tempfile::TempDir>,
 }
 
@@ -49,6 +50,7 @@ impl Setup {
             limits: ServerLimits { drain: Duration::from_millis(200), ..Default::default() },
             tool_steps: vec![],
             mcp: Mcp { servers: vec![], egress: Egress::new([]).unwrap() },
+            web: None,
             containers: Arc::new(tempfile::tempdir().unwrap()),
         }
     }
@@ -62,6 +64,7 @@ impl Setup {
             store: self.store.clone(),
             tools,
             mcp: self.mcp.clone(),
+            web: self.web.clone(),
             accounts: self.accounts.clone(),
             keys: self.keys.clone(),
             sealing_keys: vec![SealingKey::from_text("a test's key")],

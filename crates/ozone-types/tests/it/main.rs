@@ -138,10 +138,10 @@ fn a_stream_that_breaks_a_rule_is_refused_by_its_name() {
 /// What a client sent is what it gets back, also where Ozone does not know the kind.
 #[test]
 fn unknown_items_are_kept_as_they_came() {
-    let sent = json!({"type": "web_search_call", "id": "ws_1", "action": {"type": "search"}});
+    let sent = json!({"type": "computer_call", "id": "cu_1", "action": {"type": "wait"}});
     let item: Item = serde_json::from_value(sent.clone()).unwrap();
     assert!(matches!(item, Item::Other(_)));
-    assert_eq!(item.id(), Some("ws_1"));
+    assert_eq!(item.id(), Some("cu_1"));
     assert_eq!(serde_json::to_value(item).unwrap(), sent);
 }
 
