@@ -5,6 +5,7 @@
 //! effect is visible, so that a run that was killed goes on where it stood ([`record`]).
 
 mod abandon;
+mod ahead;
 mod arguments;
 pub mod check;
 mod choice;

@@ -259,6 +259,8 @@ pub struct Replay {
 pub struct ReplayedStep {
     pub sampled: Sampled,
     pub outputs: Vec<(usize, String)>,
+    /// Calls that were started, those that have ended among them.
+    pub begun: Vec<usize>,
 }
 
 /// A summary that was made.
@@ -309,7 +311,7 @@ impl Replay {
                     logprobs.resize(sampled.ids.len(), None);
                     self.samples.push((prompt, Passage { ids: sampled.ids.clone(), logprobs }));
                 }
-                self.steps.push(ReplayedStep { sampled, outputs: vec![] });
+                self.steps.push(ReplayedStep { sampled, outputs: vec![], begun: vec![] });
             }
             Record::ToolDone { index, output, files } => {
                 self.said.clear();
@@ -325,7 +327,12 @@ impl Replay {
                 let (steps, dropped) = (self.steps.len(), std::mem::take(&mut self.dropped));
                 self.compactions.push(ReplayedCompaction { steps, dropped, text, usage });
             }
-            Record::ToolStarted { .. } | Record::Reasoned { .. } => {}
+            Record::ToolStarted { index } => {
+                if let Some(step) = self.steps.last_mut() {
+                    step.begun.push(index);
+                }
+            }
+            Record::Reasoned { .. } => {}
         }
     }
 }

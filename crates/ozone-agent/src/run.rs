@@ -12,7 +12,7 @@ use ozone_model::{
 };
 use ozone_prompt::{Day, Delta, Message, ToolCall};
 use ozone_store::{Durability, Journal, StoreError};
-use ozone_tools::{Call, Shown, Tool, ToolError, ToolOutput, picture_type};
+use ozone_tools::{Call, Shown, Tool, ToolOutput, picture_type};
 use ozone_types::item::Known;
 use ozone_types::{
     CodeOutput, ErrorBody, ErrorCode, EventKind, FoundPassage, IncompleteDetails, IncompleteReason,
@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use crate::ahead::{self, Ahead, Ran};
 use crate::choice::Offer;
 use crate::cite::Marks;
 use crate::context;
@@ -350,14 +351,14 @@ impl Run {
                     return Err(Stopped::Ended(failed));
                 }
             }
-            let (sampled, turn, outputs) = match replayed.next() {
+            let (sampled, turn, outputs, begun) = match replayed.next() {
                 Some(step) => {
                     let turn = self.decide(&state.offer, &mut state.used, &step.sampled);
-                    (step.sampled, turn, step.outputs)
+                    (step.sampled, turn, step.outputs, step.begun)
                 }
                 None => {
                     let (sampled, turn) = self.sample(state).await?;
-                    (sampled, turn, vec![])
+                    (sampled, turn, vec![], vec![])
                 }
             };
             state.usage += sampled.usage;
@@ -373,6 +374,9 @@ impl Run {
                 Turn::RunningTools { calls } => calls,
             };
             let is_last = calls.iter().any(|decided| matches!(decided, Decided::Hand(_)));
+            let due = |index: &usize| outputs.iter().all(|(done, _)| done != index);
+            let due: Vec<usize> = (0..calls.len()).filter(due).collect();
+            let mut ahead = self.begin_ahead(state, &calls, &due, begun).await?;
             for (index, decided) in calls.into_iter().enumerate() {
                 let before = outputs.iter().find(|(i, _)| *i == index);
                 let output = match (before, &decided) {
@@ -381,7 +385,7 @@ impl Run {
                         state.handed.push(call.clone());
                         continue;
                     }
-                    (None, Decided::Run(call)) => self.call(state, index, call).await?,
+                    (None, Decided::Run(call)) => self.call(state, index, call, &mut ahead).await?,
                     (None, Decided::Refuse { call, why }) => {
                         self.refuse(state, index, call, why).await?;
                         why.clone()
@@ -873,12 +877,44 @@ impl Run {
         self.append(written, Durability::Process).await
     }
 
-    /// Runs one call. Gives what the model reads.
+    /// Begins those of the calls that are `due` which need not wait for the first one.
+    async fn begin_ahead(
+        &mut self,
+        state: &State,
+        calls: &[Decided],
+        due: &[usize],
+        interrupted: Vec<usize>,
+    ) -> Result<Ahead, Stopped> {
+        let runs = |index: &&usize| matches!(calls[**index], Decided::Run(_));
+        let beside = |index: usize| {
+            let call = calls[index].call();
+            let tool = self.tools.iter().find(|tool| tool.spec().name == call.name)?.beside()?;
+            Some((index, call.clone(), tool))
+        };
+        let behind = due.iter().filter(runs).skip(1).copied();
+        let independent: Vec<_> = behind.filter_map(beside).collect();
+        let mut ahead = Ahead::new(interrupted, self.cancel.child_token());
+        let started = independent.iter().map(|(index, ..)| Record::ToolStarted { index: *index });
+        let records: Vec<Record> = started.collect();
+        self.append(Written { records, ..Written::default() }, Durability::Power).await?;
+        for (index, call, mut tool) in independent {
+            if ahead.interrupted.contains(&index) {
+                tool.interrupted();
+            }
+            let key = self.key(state, index);
+            let request = self.tool_call(key, &call.arguments, &ahead.cancel);
+            ahead.begin(index, tool, request, spans::tool(&call.name, &call.id));
+        }
+        Ok(ahead)
+    }
+
+    /// Runs one call, or waits for it where it runs already. Gives what the model reads.
     async fn call(
         &mut self,
         state: &mut State,
         index: usize,
         call: &ToolCall,
+        ahead: &mut Ahead,
     ) -> Result<String, Stopped> {
         if state.writer.shows_otherwise(&call.arguments) {
             let why = "not run: an argument is given twice; give each once".to_owned();
@@ -888,21 +924,24 @@ impl Run {
         let at = self.tools.iter().position(|tool| tool.spec().name == call.name);
         let at = at.expect("`Used::after` runs offered tools only");
         let (mut written, shown) = (Written::default(), self.tools[at].shown());
-        if state.writer.has_begun() {
+        if ahead.interrupted.contains(&index) {
             self.tools[at].interrupted();
         }
         state.writer.call_runs(&call.name, shown.clone(), &call.arguments, &mut written);
-        written.records.push(Record::ToolStarted { index });
+        if !ahead.has(index) {
+            written.records.push(Record::ToolStarted { index });
+        }
         let Written { events, records } = written;
         self.journal.append(events, json(&records), Durability::Power).await?;
 
-        let key = format!("{}:{}:{index}", self.journal.id(), state.used.steps);
-        let began = Instant::now();
-        let span = spans::tool(&call.name, &call.id);
-        let running = self.execute(at, key, &call.arguments, state.deadline);
-        let output = running.instrument(span.clone()).await?;
-        spans::ran(&span, &output);
-        drop(span);
+        let ran = if ahead.has(index) {
+            let cancel = ahead.cancel.clone();
+            wait(&mut self.journal, ahead.ended(index), &cancel, state.deadline).await?
+        } else {
+            let key = self.key(state, index);
+            self.execute(at, key, call, state.deadline).await?
+        };
+        let output = self.output(&call.name, ran.output, state.deadline)?;
         let mut written = Written::default();
         let (text, failed) = (output.text.clone(), output.failed);
         let files = match shown {
@@ -922,62 +961,63 @@ impl Run {
         state.writer.call_done(result, &mut written);
         written.records.push(Record::ToolDone { index, output: text.clone(), files });
         if let Some(spending) = &mut state.spending {
-            let (step, took) = (state.used.steps, began.elapsed());
-            self.journal.charge(spending.tool(step, index, &call.name, took, (self.clock)()));
+            let step = state.used.steps;
+            self.journal.charge(spending.tool(step, index, &call.name, ran.took, (self.clock)()));
         }
         let Written { events, records } = written;
         self.journal.append(events, json(&records), Durability::Power).await?;
         Ok(text)
     }
 
-    /// Waits for one call of the tool at this place, up to the end of the response.
-    async fn execute(
-        &mut self,
-        at: usize,
-        key: String,
-        arguments: &str,
-        deadline: Instant,
-    ) -> Result<ToolOutput, Stopped> {
-        let tool = &mut self.tools[at];
-        let name = tool.spec().name.clone();
-        let cancel = self.cancel.child_token();
-        let request = Call {
+    /// The same when a killed run makes the call again.
+    fn key(&self, state: &State, index: usize) -> String {
+        format!("{}:{}:{index}", self.journal.id(), state.used.steps)
+    }
+
+    fn tool_call(&self, key: String, arguments: &str, cancel: &CancellationToken) -> Call {
+        Call {
             key,
             arguments: arguments.to_owned(),
             timeout: self.limits.tool_time_max,
             output_chars_max: self.limits.tool_output_chars_max,
             cancel: cancel.clone(),
-        };
-        let mut ignore = |_: &str| {};
-        let mut running = std::pin::pin!(tool.call(request, &mut ignore));
-        let result = loop {
-            tokio::select! {
-                biased;
-                result = &mut running => break result,
-                () = tokio::time::sleep_until(deadline), if !cancel.is_cancelled() => {
-                    cancel.cancel();
-                }
-                () = tokio::time::sleep(KEEP_ALIVE) => keep_alive(&mut self.journal).await?,
-            }
-        };
+        }
+    }
+
+    /// Makes a call of the tool at this place.
+    async fn execute(
+        &mut self,
+        at: usize,
+        key: String,
+        call: &ToolCall,
+        deadline: Instant,
+    ) -> Result<Ran, StoreError> {
+        let cancel = self.cancel.child_token();
+        let request = self.tool_call(key, &call.arguments, &cancel);
+        let tool = &mut *self.tools[at];
+        let running = ahead::run(tool, request, spans::tool(&call.name, &call.id));
+        wait(&mut self.journal, running, &cancel, deadline).await
+    }
+
+    /// What a call gave, unless the response ends here.
+    fn output(
+        &self,
+        name: &str,
+        output: Result<ToolOutput, String>,
+        deadline: Instant,
+    ) -> Result<ToolOutput, Stopped> {
         if self.cancel.is_cancelled() {
             return Err(Stopped::Ended(Outcome::Cancelled));
         }
         if Instant::now() >= deadline {
             return Err(out_of_time());
         }
-        match result {
-            Ok(output) => Ok(output),
-            Err(ToolError::BadArguments(text) | ToolError::Unavailable(text)) => {
-                Ok(ToolOutput { text, failed: true, ..ToolOutput::default() })
-            }
-            Err(ToolError::Internal(cause)) => {
-                tracing::error!("`{name}` failed: {cause}");
-                let message = format!("the tool `{name}` failed on our side: {cause}");
-                let code = ErrorCode::ServerError;
-                Err(Stopped::Ended(Outcome::Failed(ResponseError { code, message })))
-            }
-        }
+        output.map_err(|cause| {
+            tracing::error!("`{name}` failed: {cause}");
+            let message = format!("the tool `{name}` failed on our side: {cause}");
+            let code = ErrorCode::ServerError;
+            Stopped::Ended(Outcome::Failed(ResponseError { code, message }))
+        })
     }
 
     /// Makes the calls that the input agrees to, before the first sample.
@@ -992,29 +1032,31 @@ impl Run {
             state.writer.approved(&approved.request_id);
             state.writer.call_runs(&approved.name, shown, &approved.arguments, &mut written);
             self.append(written, Durability::Power).await?;
-            let began = Instant::now();
             let key = format!("{}:approved:{}", self.journal.id(), approved.request_id);
-            let output = match at {
+            let ran = match at {
                 Some(at) => {
-                    let span = spans::tool(&approved.name, &approved.request_id);
-                    let running = self.execute(at, key, &approved.arguments, state.deadline);
-                    let output = running.instrument(span.clone()).await?;
-                    spans::ran(&span, &output);
-                    output
+                    let call = ToolCall {
+                        id: approved.request_id.clone(),
+                        name: approved.name.clone(),
+                        arguments: approved.arguments.clone(),
+                    };
+                    self.execute(at, key, &call, state.deadline).await?
                 }
-                None => ToolOutput {
-                    text: format!("not run: `{}` does not offer it now", approved.server_label),
-                    failed: true,
-                    ..ToolOutput::default()
-                },
+                None => {
+                    let text =
+                        format!("not run: `{}` does not offer it now", approved.server_label);
+                    let output = ToolOutput { text, failed: true, ..ToolOutput::default() };
+                    Ran { output: Ok(output), took: Duration::ZERO }
+                }
             };
+            let output = self.output(&approved.name, ran.output, state.deadline)?;
             let mut written = Written::default();
             let (text, failed) = (output.text.clone(), output.failed);
             let result = CallResult { text, outputs: outputs(output), failed };
             state.writer.call_done(result, &mut written);
             if let Some(spending) = &mut state.spending {
-                let (took, now) = (began.elapsed(), (self.clock)());
-                self.journal.charge(spending.tool(0, index, &approved.name, took, now));
+                let now = (self.clock)();
+                self.journal.charge(spending.tool(0, index, &approved.name, ran.took, now));
             }
             self.append(written, Durability::Power).await?;
         }
@@ -1126,6 +1168,24 @@ fn error_body(error: &ResponseError) -> ErrorBody {
 
 fn out_of_time() -> Stopped {
     Stopped::Ended(Outcome::Incomplete(IncompleteReason::TimeLimit))
+}
+
+/// Waits for a call; at the deadline it is told to end. Readers hear from the response meanwhile.
+async fn wait(
+    journal: &mut Journal,
+    running: impl Future<Output = Ran>,
+    cancel: &CancellationToken,
+    deadline: Instant,
+) -> Result<Ran, StoreError> {
+    let mut running = std::pin::pin!(running);
+    loop {
+        tokio::select! {
+            biased;
+            ran = &mut running => return Ok(ran),
+            () = tokio::time::sleep_until(deadline), if !cancel.is_cancelled() => cancel.cancel(),
+            () = tokio::time::sleep(KEEP_ALIVE) => keep_alive(journal).await?,
+        }
+    }
 }
 
 async fn keep_alive(journal: &mut Journal) -> Result<(), StoreError> {

@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::curves;
 use crate::failure::Failure;
 use crate::setup::Python;
-use crate::train::{TrainArgs, cancelled_by_ctrl_c, score};
+use crate::train::{TrainArgs, cancelled_by_ctrl_c, optimizer, score};
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Reinforcement learning")]
@@ -70,7 +70,7 @@ const DEAREST_DOLLARS: f64 = 0.0045;
 
 pub fn run(
     args: &ReinforceArgs,
-    TrainArgs { run, seed, json, .. }: &TrainArgs,
+    TrainArgs { run, seed, json, learning_rate, .. }: &TrainArgs,
     start: &Checkpoint,
     card: &ModelCard,
     python: Python,
@@ -98,14 +98,16 @@ pub fn run(
         curves: curves::read(&run.join("log.jsonl")),
         json: *json,
     };
+    let usual = GrpoConfig::default();
     let config = GrpoConfig {
+        optimizer: optimizer(*learning_rate, usual.optimizer)?,
         seed: *seed,
         steps: args.steps,
         samples: args.samples,
         groups: args.groups,
         questions_max: args.groups * 4,
         score_every_steps: args.score_every,
-        ..GrpoConfig::default()
+        ..usual
     };
     let cancel = cancelled_by_ctrl_c()?;
     reinforce(run, &config, start, card, &mut rollouts, &cancel)?;

@@ -63,9 +63,10 @@ pub struct TrainArgs {
     /// wider feed-forward part.
     #[arg(long, value_name = "RUN")]
     grow_from: Option<PathBuf>,
-    /// Peak learning rate of the hidden matrices; that of embeddings and norms follows in proportion.
+    /// Peak learning rate of the hidden matrices; that of embeddings and norms follows in
+    /// proportion [default: 0.01, of reinforcement 0.0004].
     #[arg(long, value_name = "RATE")]
-    learning_rate: Option<f32>,
+    pub learning_rate: Option<f32>,
     /// Measures with the last checkpoint how difficult each wording is, writes that to this file,
     /// and trains no further.
     #[arg(long, value_name = "JSONL", conflicts_with = "export")]
@@ -122,7 +123,7 @@ pub fn run(args: &TrainArgs, common: &Common) -> Result<(), Failure> {
         total_tokens: args.tokens,
         seed: args.seed,
         model: shape(args, start.as_ref())?,
-        optimizer: optimizer(args.learning_rate)?,
+        optimizer: optimizer(args.learning_rate, OptimizerConfig::default())?,
         ..SftConfig::default()
     };
     let cancel = cancelled_by_ctrl_c()?;
@@ -184,8 +185,10 @@ fn shape(args: &TrainArgs, start: Option<&Checkpoint>) -> Result<ModelConfig, Fa
 /// Of the questions of a training that practises.
 const PRACTICE_SHARE: f64 = 0.5;
 
-fn optimizer(learning_rate: Option<f32>) -> Result<OptimizerConfig, Failure> {
-    let usual = OptimizerConfig::default();
+pub fn optimizer(
+    learning_rate: Option<f32>,
+    usual: OptimizerConfig,
+) -> Result<OptimizerConfig, Failure> {
     let Some(rate) = learning_rate else { return Ok(usual) };
     if !(rate > 0.0 && rate < 1.0) {
         return Err(Failure::usage("--learning-rate has to be above 0 and below 1"));

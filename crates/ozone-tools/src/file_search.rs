@@ -34,6 +34,7 @@ pub type Searching = Pin<Box<dyn Future<Output = Result<Vec<FoundPassage>, ToolE
 pub type Searcher = Arc<dyn Fn(Vec<String>) -> Searching + Send + Sync>;
 
 /// The `file_search` tool of one response.
+#[derive(Clone)]
 pub struct FileSearchTool {
     spec: ToolSpec,
     searcher: Searcher,
@@ -74,6 +75,10 @@ impl Tool for FileSearchTool {
     }
 
     fn resumed(&mut self, _: usize) {}
+
+    fn beside(&self) -> Option<Box<dyn Tool>> {
+        Some(Box::new(self.clone()))
+    }
 
     async fn call(&mut self, call: Call, _: &mut OnText<'_>) -> Result<ToolOutput, ToolError> {
         let queries = queries(&call.arguments)?;

@@ -113,7 +113,7 @@ pub type OnText<'a> = dyn FnMut(&str) + Send + 'a;
 
 /// A tool of one response.
 ///
-/// Calls come one at a time. Cancelling ends a call soon, with whatever it printed; dropping the
+/// Calls come one at a time, but for those of tools that stand [beside](Tool::beside) it. Cancelling ends a call soon, with whatever it printed; dropping the
 /// future of a call leaves the tool usable. Nobody but the loop calls it, and only with the names
 /// that it advertised.
 #[async_trait]
@@ -129,6 +129,12 @@ pub trait Tool: Send {
     /// Somebody must agree to each call before it is made.
     fn needs_approval(&self) -> bool {
         false
+    }
+
+    /// Another one for a call at the same time, where no call of this tool depends on what an
+    /// earlier one did, and a call's item shows its arguments as they are.
+    fn beside(&self) -> Option<Box<dyn Tool>> {
+        None
     }
 
     /// The next call had begun when its process was killed: whether it was made, nobody knows.

@@ -1,6 +1,7 @@
 //! The loop at its boundary: a script in, a journal out.
 
 mod answers;
+mod at_once;
 mod compaction;
 mod costs;
 mod functions;

@@ -180,7 +180,7 @@ impl Scene {
 
     /// The same response as a process would find it that was killed after `events` events and the
     /// records that were written with them.
-    pub async fn killed_after(&self, appends: &[Append], tool: ScriptedTool) -> Response {
+    pub async fn killed_after(&self, appends: &[Append], tool: impl Tool + 'static) -> Response {
         let store = Arc::new(MemoryStore::default());
         self.create_in(&*store).await;
         for append in appends {

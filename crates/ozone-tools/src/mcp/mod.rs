@@ -490,6 +490,7 @@ fn cause(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 /// One tool of a server.
+#[derive(Clone)]
 struct ServerTool {
     spec: ToolSpec,
     /// As the server knows it.
@@ -520,6 +521,10 @@ impl Tool for ServerTool {
 
     fn interrupted(&mut self) {
         self.interrupted = true;
+    }
+
+    fn beside(&self) -> Option<Box<dyn Tool>> {
+        Some(Box::new(self.clone()))
     }
 
     async fn call(&mut self, call: Call, _: &mut OnText<'_>) -> Result<ToolOutput, ToolError> {
