@@ -26,6 +26,7 @@ pub fn is_remembered_otherwise(output: &[Item]) -> bool {
     output.iter().any(|item| match item {
         Item::Known(Known::Reasoning { content, .. }) => content.is_empty(),
         Item::Known(Known::FileSearchCall { results, .. }) => results.is_none(),
+        Item::Known(Known::WebSearchCall { seen, .. }) => seen.is_none(),
         Item::Known(Known::Compaction { .. }) => true,
         _ => false,
     })

@@ -68,6 +68,9 @@ pub struct Request {
     /// A `file_search_call` shows what it found.
     #[serde(default)]
     pub search_results: bool,
+    /// So does a `web_search_call`.
+    #[serde(default)]
+    pub web_results: bool,
     /// `true` streams the reasoning as it is; `false` keeps it out of the output.
     pub raw_reasoning: bool,
     pub metadata: Map<String, Value>,
@@ -276,6 +279,7 @@ impl Request {
             compact_threshold: None,
             sealed_reasoning: false,
             search_results: false,
+            web_results: false,
             raw_reasoning: true,
             metadata: Map::new(),
             traceparent: None,

@@ -308,6 +308,7 @@ impl Run {
             raw_reasoning: self.request.raw_reasoning,
             summary: self.request.summary,
             search_results: self.request.search_results,
+            web_results: self.request.web_results,
             seal: self.seal.clone().filter(|_| self.request.sealed_reasoning),
             judge_text: (self.request.text.format.is_json() && !enforced.text)
                 || (is_due && !enforced.calls),

@@ -14,7 +14,7 @@ use ozone_tools::{Shown, ToolFile, file_search};
 use ozone_types::item::Known;
 use ozone_types::{
     Annotation, CallId, CodeOutput, Content, EventKind, Fold, FoundPassage, Item, ItemId,
-    ItemStatus, Phase, Role, SeenWeb, Summary, Text, WebAction,
+    ItemStatus, Phase, Role, SeenWeb, Summary, Text, WebAction, WebResult,
 };
 use serde_json::Value;
 
@@ -34,6 +34,7 @@ pub(crate) struct View {
     pub summary: Option<Summary>,
     /// A search shows what it found.
     pub search_results: bool,
+    pub web_results: bool,
     pub seal: Option<Seal>,
     /// Text waits for [`Writer::release`] or [`Writer::replace_text`].
     pub judge_text: bool,
@@ -79,6 +80,7 @@ struct Call {
     results: Option<Vec<FoundPassage>>,
     /// What a look at pages came to.
     action: Option<WebAction>,
+    web_results: Option<Vec<WebResult>>,
     /// The consent by which it is made.
     approval: Option<String>,
     /// Its text is done, and it was said to run.
@@ -446,10 +448,14 @@ impl Writer {
                 }
                 let seen = self.seen.take();
                 if matches!(call.shown, Shown::Web(_)) {
-                    let (action, lines) = seen.map(|seen| (seen.action, seen.lines)).unzip();
-                    let lines = lines.unwrap_or_default();
+                    let mut lines = vec![];
+                    if let Some(seen) = seen {
+                        let is_search = matches!(seen.action, WebAction::Search { .. });
+                        call.web_results =
+                            (self.view.web_results && is_search).then_some(seen.found);
+                        (call.action, lines) = (Some(seen.action), seen.lines);
+                    }
                     self.marks.learn_lines(&lines);
-                    call.action = action;
                     let seen = Box::new(SeenWeb { text: result.text.clone(), lines });
                     out.records.push(Record::Seen { item_id: call.id.clone(), seen });
                 }
@@ -676,8 +682,21 @@ impl Call {
             Shown::FunctionCall => (ItemId::function_call(), None),
         };
         let (call_id, name, text) = (CallId::mint(), name.to_owned(), String::new());
-        let (results, action, approval, running) = (None, None, None, false);
-        Call { id, call_id, name, shown, text, code, results, action, approval, running }
+        let (results, action, web_results) = (None, None, None);
+        let (approval, running) = (None, false);
+        Call {
+            id,
+            call_id,
+            name,
+            shown,
+            text,
+            code,
+            results,
+            action,
+            web_results,
+            approval,
+            running,
+        }
     }
 
     /// What the item shows of these arguments.
@@ -756,6 +775,7 @@ impl Call {
                 id,
                 status,
                 action: self.action.clone().unwrap_or_else(|| call.action(&text)),
+                results: self.web_results.clone(),
                 seen: None,
             },
             Shown::McpCall { server_label, name } => {

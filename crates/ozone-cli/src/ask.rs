@@ -176,7 +176,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
         (!args.no_tools && !finished).then(|| Python::start(&config.data_dir, 1, Refill::Never));
     let pages = match args.no_tools || finished {
         true => None,
-        false => tokio::task::block_in_place(|| web::index(config))?,
+        false => tokio::task::block_in_place(|| web::open(config))?,
     };
     let model = tokio::task::spawn_blocking(move || setup::model(&entry)).await??;
 
@@ -226,8 +226,10 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     let interpreter = python.clone();
     let tools_in = move |folder: PathBuf| -> Vec<Box<dyn Tool>> {
         let Some(python) = &interpreter else { return vec![] };
-        let images = pictures::tools(&folder, profile);
-        let pages = pages.as_ref().map(|pages| web_tools(pages, &WebOptions::default()));
+        let opens_pictures = pages.as_ref().is_some_and(|web| web.fetcher.is_some());
+        let images = pictures::tools(&folder, profile, works_on_images && opens_pictures);
+        let options = WebOptions { folder: Some(folder.clone()), ..WebOptions::default() };
+        let pages = pages.as_ref().map(|pages| web_tools(pages, &options));
         let python = PythonTool::new(python.source(), container_id.clone(), Some(folder));
         let python: Box<dyn Tool> = Box::new(python);
         std::iter::once(python).chain(images).chain(pages.into_iter().flatten()).collect()

@@ -9,12 +9,11 @@ use ozone_cost::{BudgetRule, ModelPrice};
 use ozone_image::Coords;
 use ozone_model::upstream::UpstreamConfig;
 use ozone_types::Effort;
-use ozone_web::Site;
 use serde::Deserialize;
 
 use crate::failure::Failure;
 use crate::mcp::McpEntry;
-use crate::web::WebEntry;
+use crate::web::{WebConfig, WebEntry};
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, clap::Args)]
@@ -144,8 +143,7 @@ pub struct Config {
     pub mcp: Vec<McpEntry>,
     /// Networks that the URLs of requests may lead to, beside the public Internet.
     pub reachable_networks: Vec<String>,
-    /// Folders of pages that models may search.
-    pub sites: Vec<Site>,
+    pub web: WebConfig,
     /// Price books of the user's own; where they speak of a thing, they are right.
     pub prices: Vec<PathBuf>,
     /// What the price books call this machine.
@@ -208,7 +206,7 @@ impl Config {
             models,
             mcp,
             reachable_networks: file.reachable_networks,
-            sites: file.web.sites(folder)?,
+            web: file.web.checked(folder)?,
             prices,
             machine: file.machine,
             budgets,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ozone_server::Mcp;
-use ozone_tools::egress::{Egress, IpNet};
+use ozone_tools::egress::Egress;
 use ozone_tools::mcp::{Allowed, Approval, McpServer, Reached, Secret, bearer};
 use serde::Deserialize;
 
@@ -114,15 +114,7 @@ pub fn access(entries: &[McpEntry], networks: &[String]) -> Result<Mcp, Failure>
         }
         servers.push(server);
     }
-    let nets = networks.iter().map(|text| {
-        let address = || text.parse::<std::net::IpAddr>().ok().map(IpNet::from);
-        text.parse().ok().or_else(address).ok_or_else(|| {
-            Failure::usage(format!(
-                "`reachable_networks`: `{text}` is no network; write one as 10.0.0.0/8"
-            ))
-        })
-    });
-    let nets: Vec<IpNet> = nets.collect::<Result<_, _>>()?;
+    let nets = crate::web::networks(networks)?;
     let egress = Egress::new(nets).map_err(|e| Failure::new(format!("no HTTP client: {e}")))?;
     Ok(Mcp { servers, egress })
 }

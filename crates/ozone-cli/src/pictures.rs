@@ -51,9 +51,9 @@ pub fn shown(album: &Album) -> Result<Vec<Content>, Failure> {
     Ok(views.into_iter().map(part).collect())
 }
 
-/// The tools for the pictures of a folder, if it holds any of a question.
-pub fn tools(folder: &Path, profile: Profile) -> Vec<Box<dyn Tool>> {
-    if !Album::is_in(folder) {
+/// The tools for the pictures of a folder, if it holds any of a question or others may come.
+pub fn tools(folder: &Path, profile: Profile, others_may_come: bool) -> Vec<Box<dyn Tool>> {
+    if !others_may_come && !Album::is_in(folder) {
         return vec![];
     }
     match tokio::task::block_in_place(|| Album::open(folder, &[], profile)) {

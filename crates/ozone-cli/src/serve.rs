@@ -75,8 +75,9 @@ async fn serve(args: &ServeArgs, config: &Config) -> Result<(), Failure> {
     let models = models(args, config, &book).await?;
     let names: Vec<String> = models.iter().map(|m| m.id.clone()).collect();
     let open = keys.is_empty();
-    let pages = tokio::task::block_in_place(|| web::index(config))?;
-    let fresh = pages.clone().map(|pages| tokio::spawn(web::keep_fresh(pages)));
+    let pages = tokio::task::block_in_place(|| web::open(config))?;
+    let index = pages.as_ref().and_then(|web| web.index.clone());
+    let fresh = index.map(|index| tokio::spawn(web::keep_fresh(index)));
     let server = Server {
         models,
         store,

@@ -1,11 +1,13 @@
 //! The host's copies of a work folder's files.
 //!
 //! They outlive the kernel: after a restart they are put back, and what a user gave is there
-//! again. Nobody but us writes into the host's folder, so its names are what we made them.
+//! again. What other tools put there meanwhile is brought in before the next call. Nobody but us
+//! writes into the host's folder, so its names are what we made them.
 
 use std::collections::HashMap;
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::time::SystemTime;
 
 use ozone_sandbox::{Entry, WorkDir};
 
@@ -28,7 +30,11 @@ pub(crate) struct Files {
     folder: Folder,
     /// What the jail's folder held when it was last looked at.
     known: HashMap<PathBuf, Entry>,
+    /// Length and time of the host's files that the jail has.
+    shared: HashMap<PathBuf, Stamp>,
 }
+
+type Stamp = (u64, Option<SystemTime>);
 
 impl Files {
     pub(crate) fn new(folder: Option<PathBuf>) -> Result<Files, PythonError> {
@@ -37,7 +43,7 @@ impl Files {
             Some(folder) => std::fs::create_dir_all(&folder).map(|()| Folder::Given(folder)),
             None => tempfile::Builder::new().prefix("ozone-files-").tempdir().map(Folder::Own),
         };
-        Ok(Files { folder: folder.map_err(doing)?, known: HashMap::new() })
+        Ok(Files { folder: folder.map_err(doing)?, known: HashMap::new(), shared: HashMap::new() })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -49,14 +55,41 @@ impl Files {
 
     /// Puts the host's files into a fresh work folder. Says how many did not fit.
     pub(crate) fn restore(&mut self, work: &WorkDir) -> io::Result<u64> {
-        let mut failed = 0;
-        for path in files_below(self.folder()) {
-            let relative = path.strip_prefix(self.folder()).unwrap_or(&path);
-            let put = std::fs::read(&path).and_then(|bytes| work.write(relative, &bytes));
-            failed += u64::from(put.is_err());
-        }
+        self.shared.clear();
+        let (_, failed) = self.copy_in(work);
         self.look(work)?;
         Ok(failed)
+    }
+
+    /// Puts in what other tools gave the host's folder since. Says how many files did not fit.
+    pub(crate) fn bring(&mut self, work: &WorkDir) -> io::Result<u64> {
+        let (brought, failed) = self.copy_in(work);
+        if !brought.is_empty() {
+            // What the code itself changed meanwhile is still to be collected.
+            let entries = work.list(MAX_ENTRIES)?.into_iter();
+            let own = entries.filter(|entry| brought.contains(&entry.path));
+            self.known.extend(own.map(|entry| (entry.path.clone(), entry)));
+        }
+        Ok(failed)
+    }
+
+    /// The files that were new or changed, and how many could not be copied.
+    fn copy_in(&mut self, work: &WorkDir) -> (Vec<PathBuf>, u64) {
+        let (mut brought, mut failed) = (vec![], 0);
+        for path in files_below(self.folder()) {
+            let relative = path.strip_prefix(self.folder()).unwrap_or(&path).to_owned();
+            let stamp = stamp(&path);
+            if stamp.is_some() && self.shared.get(&relative) == stamp.as_ref() {
+                continue;
+            }
+            let put = std::fs::read(&path).and_then(|bytes| work.write(&relative, &bytes));
+            failed += u64::from(put.is_err());
+            self.shared.extend(stamp.map(|stamp| (relative.clone(), stamp)));
+            if put.is_ok() {
+                brought.push(relative);
+            }
+        }
+        (brought, failed)
     }
 
     /// A file for the code to read, now and after restarts.
@@ -105,15 +138,20 @@ impl Files {
         Ok((files, notes.into_iter().collect()))
     }
 
-    fn keep(&self, relative: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+    fn keep(&mut self, relative: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
         let target = self.folder().join(relative);
         let parent = target.parent().unwrap_or(self.folder());
         std::fs::create_dir_all(parent)?;
         let mut file = tempfile::NamedTempFile::with_prefix_in(".ozone-", parent)?;
         io::Write::write_all(&mut file, bytes)?;
         file.persist(&target)?;
+        self.shared.extend(stamp(&target).map(|stamp| (relative.to_owned(), stamp)));
         Ok(target)
     }
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    path.metadata().ok().map(|metadata| (metadata.len(), metadata.modified().ok()))
 }
 
 /// Plain files, hidden ones left out; links are not followed.

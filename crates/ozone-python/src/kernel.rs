@@ -70,6 +70,11 @@ impl Kernel {
         on_event: impl FnMut(KernelEvent<'_>),
     ) -> Result<Execution, PythonError> {
         let mut notes = self.revive().await?;
+        match self.with_files(|files, work| files.bring(work)).await? {
+            Ok(0) => {}
+            Ok(failed) => notes.push(format!("{failed} new files did not fit into the folder")),
+            Err(error) => notes.push(format!("new files are missing: {error}")),
+        }
         let Some(session) = &mut self.session else {
             return Err(PythonError::KernelStart("there is no kernel".to_owned()));
         };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use ozone_store::{Change, Document, Library, Owner, Store, StoreError};
-use ozone_web::Index;
+use ozone_tools::web::Web;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -24,7 +24,7 @@ pub(crate) struct App {
     pub store: Arc<dyn Library>,
     pub tools: ToolFactory,
     pub mcp: Mcp,
-    pub web: Option<Arc<Index>>,
+    pub web: Option<Arc<Web>>,
     pub accounts: Accounts,
     pub keys: Keys,
     pub sealer: Sealer,

@@ -3,6 +3,7 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ozone_store::passages::{Search, Weights};
@@ -305,14 +306,16 @@ impl App {
     }
 
     /// The tools of a response, and those behind `file_search` and `web_search` if it asked for them.
+    /// The first ones work in `folder`.
     pub fn with_searches(
         self: &Arc<Self>,
         mut tools: Vec<Box<dyn Tool>>,
         tenant: &str,
         spelt: &[Value],
+        folder: Option<PathBuf>,
     ) -> Vec<Box<dyn Tool>> {
         tools.extend(self.file_search_tool(tenant, spelt));
-        tools.extend(self.web_tools(spelt));
+        tools.extend(self.web_tools(spelt, folder));
         tools
     }
 

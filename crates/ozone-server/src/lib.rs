@@ -47,8 +47,8 @@ use ozone_store::Library;
 use ozone_tools::Tool;
 use ozone_tools::egress::Egress;
 use ozone_tools::mcp::McpServer;
+use ozone_tools::web::Web;
 use ozone_types::Effort;
-use ozone_web::Index;
 
 pub use accounts::Accounts;
 pub use auth::{BadKeys, KeyEntry, Keys, LOCAL_TENANT, Secret};
@@ -182,8 +182,8 @@ pub struct Server {
     pub store: Arc<dyn Library>,
     pub tools: ToolFactory,
     pub mcp: Mcp,
-    /// What `{"type": "web_search"}` looks through; without it the tool is not offered.
-    pub web: Option<Arc<Index>>,
+    /// What `{"type": "web_search"}` searches and opens; without it the tool is not offered.
+    pub web: Option<Arc<Web>>,
     pub accounts: Accounts,
     /// None: only loopback is served.
     pub keys: Keys,

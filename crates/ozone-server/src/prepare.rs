@@ -129,6 +129,7 @@ impl App {
         request.sealed_reasoning = create.include.encrypted_reasoning;
         request.logprobs = create.include.logprobs;
         request.search_results = create.include.search_results;
+        request.web_results = create.include.web_results;
         request.effort = effort;
         request.sampling = entry.sampling;
         if let Some(temperature) = create.temperature {

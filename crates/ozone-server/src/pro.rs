@@ -65,10 +65,11 @@ impl App {
             let (app, cancel, servers) = (app.clone(), cancel.clone(), servers.clone());
             let (serve, request, folders) = (serve.clone(), request.clone(), folders.clone());
             async move {
-                let mut tools: Vec<Box<dyn Tool>> = vec![];
+                let (mut tools, mut own_folder): (Vec<Box<dyn Tool>>, _) = (vec![], None);
                 if let (Some(container_id), Some(folders)) = (serve.container, folders) {
                     let folder = folders.sample(&id);
                     let folder = folder.map_err(|e| StoreError::Internal(Box::new(e)))?;
+                    own_folder = Some(folder.clone());
                     tools = (app.tools)(Workplace { container_id, folder });
                 }
                 let taken = tools.iter().map(|tool| tool.spec().name.clone()).collect();
@@ -76,7 +77,7 @@ impl App {
                 let more = mcp::tools(servers, &mut journal, &request, now, taken, &cancel).await?;
                 tools.extend(more);
                 let spelt = request.tools.spelt();
-                Ok((journal, app.with_searches(tools, &serve.tenant, spelt)))
+                Ok((journal, app.with_searches(tools, &serve.tenant, spelt, own_folder)))
             }
             .boxed()
         })

@@ -41,6 +41,7 @@ pub(crate) struct Include {
     pub encrypted_reasoning: bool,
     pub logprobs: bool,
     pub search_results: bool,
+    pub web_results: bool,
 }
 
 const INCLUDE: &[&str] = &[
@@ -62,6 +63,7 @@ impl Include {
                 "reasoning.encrypted_content" => include.encrypted_reasoning = true,
                 "message.output_text.logprobs" => include.logprobs = true,
                 "file_search_call.results" => include.search_results = true,
+                "web_search_call.results" => include.web_results = true,
                 // Outputs, pictures and sources are always there.
                 known if INCLUDE.contains(&known) => {}
                 other => {

@@ -261,9 +261,10 @@ impl App {
             return None;
         };
         let (request, serve, model) = (&job.request, &job.serve, &job.model);
+        let folder = serve.container.as_ref().map(|id| self.containers_dir.join(id));
         let run = Run {
             backend: model.entry.backend.clone(),
-            tools: self.with_searches(tools, &serve.tenant, request.tools.spelt()),
+            tools: self.with_searches(tools, &serve.tenant, request.tools.spelt(), folder),
             journal,
             request: request.clone(),
             limits: self.limits.run,

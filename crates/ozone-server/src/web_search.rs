@@ -1,6 +1,9 @@
-//! The tool `web_search` of a request, over the pages that the operator gave.
+//! The tool `web_search` of a request, over what the operator lets models search and open.
+
+use std::path::PathBuf;
 
 use ozone_tools::Tool;
+use ozone_tools::web::fetch::Allowed;
 use ozone_tools::web::{self, WebOptions};
 use serde_json::Value;
 
@@ -17,8 +20,7 @@ pub(crate) fn is_web_search(kind: &str) -> bool {
         || kind.starts_with("web_search_preview")
 }
 
-/// The `web_search` tool of a request. Pages are never fetched here, so `external_web_access` changes
-/// nothing; where the user is changes nothing either.
+/// The `web_search` tool of a request. Where the user is changes nothing.
 fn of_tools(tools: &[Value]) -> Result<Option<WebOptions>, ApiError> {
     let is_it = |tool: &Value| tool["type"].as_str().is_some_and(is_web_search);
     let mut found = tools.iter().enumerate().filter(|(_, tool)| is_it(tool));
@@ -28,7 +30,7 @@ fn of_tools(tools: &[Value]) -> Result<Option<WebOptions>, ApiError> {
         return Err(ApiError::coded(&format!("tools[{second}]"), "invalid_value", message));
     }
     let fields = Fields::of(tool, &format!("tools[{index}]"))?;
-    fields.bool("external_web_access")?;
+    let only_cached = fields.bool("external_web_access")? == Some(false);
     let results_max = match fields.string("search_context_size")? {
         Some("low") => 5,
         None | Some("medium") => WebOptions::default().results_max,
@@ -48,7 +50,8 @@ fn of_tools(tools: &[Value]) -> Result<Option<WebOptions>, ApiError> {
             ApiError::coded(&param, "invalid_value", message)
         })?;
     }
-    Ok(Some(WebOptions { domains, results_max }))
+    let allowed = Allowed { domains, only_cached };
+    Ok(Some(WebOptions { allowed, results_max, folder: None }))
 }
 
 /// As hosts are spelt, also where somebody wrote an address.
@@ -67,11 +70,12 @@ impl App {
     }
 
     /// The tools behind `{"type": "web_search"}`, if the request asked for it and there are pages.
-    pub fn web_tools(&self, spelt: &[Value]) -> Vec<Box<dyn Tool>> {
+    /// What was opened becomes files in `folder`.
+    pub fn web_tools(&self, spelt: &[Value], folder: Option<PathBuf>) -> Vec<Box<dyn Tool>> {
         // It was checked when the response was made.
         let options = of_tools(spelt).ok().flatten();
         match (&self.web, options) {
-            (Some(index), Some(options)) => web::tools(index, &options),
+            (Some(web), Some(options)) => web::tools(web, &WebOptions { folder, ..options }),
             _ => vec![],
         }
     }

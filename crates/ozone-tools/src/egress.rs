@@ -9,6 +9,8 @@
 //!
 //! What it does not cover: a public address that forwards to a private one.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,11 +61,25 @@ pub struct Egress {
     client: Client,
 }
 
+/// In place of the system's resolver. What it says is checked like what that says.
+pub type Lookup = Arc<dyn Fn(&str) -> Vec<IpAddr> + Send + Sync>;
+
 /// What may be reached although it is not public.
-#[derive(Debug, Default)]
-struct Beyond {
-    networks: Vec<IpNet>,
-    host: Option<String>,
+#[derive(Clone, Default)]
+pub struct Beyond {
+    pub networks: Vec<IpNet>,
+    /// Names that stand for one address and port of the operator's, whatever a resolver says.
+    pub hosts: BTreeMap<String, SocketAddr>,
+    /// This host may be reached wherever it is.
+    pub trusted: Option<String>,
+    pub lookup: Option<Lookup>,
+}
+
+impl fmt::Debug for Beyond {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Beyond { networks, hosts, trusted, lookup: _ } = self;
+        write!(f, "Beyond {{ {networks:?}, {hosts:?}, {trusted:?} }}")
+    }
 }
 
 impl Beyond {
@@ -71,24 +87,33 @@ impl Beyond {
         let address = address.to_canonical();
         is_public(address)
             || self.networks.iter().any(|net| net.contains(&address))
-            || self.host.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(host))
+            || self.trusted.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(host))
     }
+}
+
+/// Where a request led.
+#[derive(Debug)]
+pub enum Hop {
+    Answer(Response),
+    /// What to send next, not checked yet.
+    Redirect(Request),
 }
 
 impl Egress {
     /// These networks may be reached although they are not public.
     pub fn new(networks: impl IntoIterator<Item = IpNet>) -> Result<Self, EgressError> {
-        Self::to(Beyond { networks: networks.into_iter().collect(), host: None })
+        Self::to(Beyond { networks: networks.into_iter().collect(), ..Beyond::default() })
     }
 
     /// The host of this URL may be reached wherever it is: the operator named it. Where it redirects
     /// to must be public.
     pub fn trusting(url: &str) -> Result<Self, EgressError> {
         let url = Url::parse(url).map_err(|e| EgressError::BadUrl(format!("no URL: {e}")))?;
-        Self::to(Beyond { networks: vec![], host: url.host_str().map(str::to_owned) })
+        let trusted = url.host_str().map(str::to_owned);
+        Self::to(Beyond { trusted, ..Beyond::default() })
     }
 
-    fn to(beyond: Beyond) -> Result<Self, EgressError> {
+    pub fn to(beyond: Beyond) -> Result<Self, EgressError> {
         let beyond = Arc::new(beyond);
         let client = Client::builder()
             .redirect(Policy::none())
@@ -123,6 +148,12 @@ impl Egress {
         }
         let address: IpAddr = match url.host() {
             None => return bad("the URL names no host"),
+            // It stands for one port, and would lead to others.
+            Some(Host::Domain(name))
+                if url.port().is_some() && self.beyond.hosts.contains_key(name) =>
+            {
+                return bad("this host has no other ports");
+            }
             // Looked at when it is resolved.
             Some(Host::Domain(_)) => return Ok(()),
             Some(Host::Ipv4(ip)) => ip.into(),
@@ -141,42 +172,52 @@ impl Egress {
     /// Sends a request and follows its redirects. The body must be one that can be sent again.
     pub async fn send(&self, mut request: Request) -> Result<Response, EgressError> {
         for _ in 0..=REDIRECTS_MAX {
-            self.check(request.url())?;
-            let again = request.try_clone();
-            let from = request.url().clone();
-            let response = self.client.execute(request).await.map_err(|e| told(e, &from))?;
-            let status = response.status();
-            let Some(to) = response.headers().get(header::LOCATION) else { return Ok(response) };
-            let follows = matches!(
-                status,
-                StatusCode::MOVED_PERMANENTLY
-                    | StatusCode::FOUND
-                    | StatusCode::SEE_OTHER
-                    | StatusCode::TEMPORARY_REDIRECT
-                    | StatusCode::PERMANENT_REDIRECT
-            );
-            if !follows {
-                return Ok(response);
+            match self.hop(request).await? {
+                Hop::Answer(response) => return Ok(response),
+                Hop::Redirect(next) => request = next,
             }
-            let to = to.to_str().ok().and_then(|to| from.join(to).ok());
-            let to = to.ok_or_else(|| EgressError::BadRedirect("it names no URL".into()))?;
-            if from.scheme() == "https" && to.scheme() != "https" {
-                return Err(EgressError::BadRedirect("from https to http".into()));
-            }
-            let Some(mut next) = again else {
-                return Err(EgressError::BadRedirect("the body cannot be sent again".into()));
-            };
-            if status == StatusCode::SEE_OTHER {
-                *next.method_mut() = Method::GET;
-                *next.body_mut() = None;
-            }
-            if from.origin() != to.origin() {
-                keep_harmless(next.headers_mut());
-            }
-            *next.url_mut() = to;
-            request = next;
         }
         Err(EgressError::TooManyRedirects)
+    }
+
+    /// Sends a request and follows nothing: for callers with a say in where it goes.
+    pub async fn hop(&self, request: Request) -> Result<Hop, EgressError> {
+        self.check(request.url())?;
+        let again = request.try_clone();
+        let from = request.url().clone();
+        let response = self.client.execute(request).await.map_err(|e| told(e, &from))?;
+        let status = response.status();
+        let Some(to) = response.headers().get(header::LOCATION) else {
+            return Ok(Hop::Answer(response));
+        };
+        let follows = matches!(
+            status,
+            StatusCode::MOVED_PERMANENTLY
+                | StatusCode::FOUND
+                | StatusCode::SEE_OTHER
+                | StatusCode::TEMPORARY_REDIRECT
+                | StatusCode::PERMANENT_REDIRECT
+        );
+        if !follows {
+            return Ok(Hop::Answer(response));
+        }
+        let to = to.to_str().ok().and_then(|to| from.join(to).ok());
+        let to = to.ok_or_else(|| EgressError::BadRedirect("it names no URL".into()))?;
+        if from.scheme() == "https" && to.scheme() != "https" {
+            return Err(EgressError::BadRedirect("from https to http".into()));
+        }
+        let Some(mut next) = again else {
+            return Err(EgressError::BadRedirect("the body cannot be sent again".into()));
+        };
+        if status == StatusCode::SEE_OTHER {
+            *next.method_mut() = Method::GET;
+            *next.body_mut() = None;
+        }
+        if from.origin() != to.origin() {
+            keep_harmless(next.headers_mut());
+        }
+        *next.url_mut() = to;
+        Ok(Hop::Redirect(next))
     }
 }
 
@@ -197,8 +238,8 @@ pub async fn body(mut response: Response, max: usize) -> Result<Vec<u8>, EgressE
 
 /// Headers that another host may see.
 fn keep_harmless(headers: &mut HeaderMap) {
-    const HARMLESS: [HeaderName; 3] =
-        [header::ACCEPT, header::CONTENT_TYPE, header::ACCEPT_LANGUAGE];
+    const HARMLESS: [HeaderName; 4] =
+        [header::ACCEPT, header::ACCEPT_ENCODING, header::CONTENT_TYPE, header::ACCEPT_LANGUAGE];
     let own: Vec<HeaderName> =
         headers.keys().filter(|name| !HARMLESS.contains(name)).cloned().collect();
     for name in own {
@@ -251,8 +292,18 @@ impl Resolve for Checked {
     fn resolve(&self, name: Name) -> Resolving {
         let beyond = self.beyond.clone();
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
-            let found: Vec<SocketAddr> = found.map_err(|_| Unresolved::NotFound)?.collect();
+            if let Some(address) = beyond.hosts.get(name.as_str()) {
+                return Ok(Box::new(std::iter::once(*address)) as Addrs);
+            }
+            let found: Vec<SocketAddr> = match &beyond.lookup {
+                Some(lookup) => {
+                    lookup(name.as_str()).into_iter().map(|ip| (ip, 0).into()).collect()
+                }
+                None => {
+                    let found = tokio::net::lookup_host((name.as_str(), 0)).await;
+                    found.map_err(|_| Unresolved::NotFound)?.collect()
+                }
+            };
             if found.is_empty() {
                 return Err(Unresolved::NotFound.into());
             }

@@ -146,6 +146,9 @@ pub enum Known {
         status: ItemStatus,
         #[serde(default, deserialize_with = "null_is_default")]
         action: WebAction,
+        /// What a search found, where the request wants to see it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        results: Option<Vec<WebResult>>,
         /// What the model read of it: never on its way to a client.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seen: Option<Box<SeenWeb>>,
@@ -437,6 +440,18 @@ impl Default for WebAction {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum WebSource {
     Url { url: String },
+}
+
+/// A page that a search found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebResult {
+    pub url: String,
+    #[serde(default)]
+    pub title: String,
+    #[serde(default)]
+    pub snippet: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<String>,
 }
 
 /// What a model read of a `web_search_call`.

@@ -20,7 +20,7 @@ pub use fold::{Fold, FoldError};
 pub use id::{CallId, ItemId, ResponseId};
 pub use item::{
     Annotation, CodeOutput, Content, FoundPassage, Item, ItemStatus, McpTool, OutputPart, Phase,
-    Role, SeenLines, SeenWeb, Text, WebAction, WebSource,
+    Role, SeenLines, SeenWeb, Text, WebAction, WebResult, WebSource,
 };
 pub use pro::{ProReport, ProStop, Votes};
 pub use response::{

@@ -326,13 +326,28 @@ impl Flow<'_> {
                 self.link = href.map(|url| (url, self.inline.len()));
             }
             "img" => {
-                let alt = self.tree.attribute(id, "alt").unwrap_or_default().trim();
-                if !alt.is_empty() {
-                    self.text(&format!(" [image: {alt}] "));
-                }
+                self.picture(id);
             }
             "td" | "th" => self.text(" "),
             _ => {}
+        }
+    }
+
+    /// A link to a picture, unless it stands in one already. One with an empty `alt` is decoration.
+    fn picture(&mut self, id: NodeId) {
+        let source = self.tree.attribute(id, "src");
+        let name = || source?.split(['?', '#']).next()?.rsplit('/').next().map(str::to_owned);
+        let alt = self.tree.attribute(id, "alt").map(|alt| alt.trim().to_owned());
+        let Some(alt) = alt.or_else(name).filter(|alt| !alt.is_empty()) else { return };
+        match source.and_then(|source| self.address(source)).filter(|_| self.link.is_none()) {
+            Some(url) => {
+                self.text(" ");
+                self.link = Some((url, self.inline.len()));
+                self.text(&format!("image: {alt}"));
+                self.end_link();
+                self.text(" ");
+            }
+            None => self.text(&format!(" [image: {alt}] ")),
         }
     }
 

@@ -7,15 +7,19 @@
 //! was shown, and only those can be cited. [`Index`] finds pages among folders of them, on disk,
 //! and keeps up with their files.
 //!
-//! Nothing here opens a socket; whoever fetches hands over bytes. PDFs and pictures are no pages.
+//! Nothing here opens a socket; whoever fetches hands over bytes. What a PDF says and what a
+//! picture shows is not read here; that there is one can be a page ([`Page::described`]).
 
 mod browser;
 mod dom;
+mod fuse;
 mod html;
 mod index;
 mod page;
+mod tables;
 mod text;
 
 pub use browser::{Browser, Lines, Mistake, Shown, mark_id};
+pub use fuse::fused;
 pub use index::{Found, Index, IndexError, Refreshed, Site, Terms};
-pub use page::{Link, Page, Unreadable};
+pub use page::{Link, Page, Unreadable, plain_text};

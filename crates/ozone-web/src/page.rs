@@ -49,6 +49,17 @@ pub struct Page {
     pub modified: Option<SystemTime>,
 }
 
+/// What a piece of HTML or of text says, on one line.
+pub fn plain_text(html: &str, chars_max: usize) -> String {
+    let page = Page::read("about:blank", Some("text/html; charset=utf-8"), html.as_bytes());
+    let lines = page.map(|page| page.lines.join(" ")).unwrap_or_default();
+    let line = text::collapsed(&lines);
+    match line.char_indices().nth(chars_max) {
+        Some((end, _)) => format!("{}…", line[..end].trim_end()),
+        None => line,
+    }
+}
+
 enum Kind {
     Html,
     Json,
@@ -101,6 +112,14 @@ impl Page {
         }
         page.entitle();
         Ok(page)
+    }
+
+    /// A page that says of something else what it is, such as of a picture.
+    pub fn described(url: &str, lines: Vec<String>) -> Page {
+        let lines = lines.iter().map(|line| text::shown(line)).collect();
+        let (title, links) = (name_of(url), vec![]);
+        let (saved_from, cut, modified) = (None, None, None);
+        Page { url: url.to_owned(), title, lines, links, saved_from, cut, modified }
     }
 
     fn text(&mut self, source: &str) {

@@ -11,3 +11,4 @@ mod serve;
 mod support;
 mod traces;
 mod train;
+mod web;

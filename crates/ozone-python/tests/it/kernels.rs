@@ -140,6 +140,25 @@ async fn files_go_in_and_come_out() {
 }
 
 #[tokio::test]
+async fn what_others_put_into_the_folder_meanwhile_is_there_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut kernel = pool().take(Some(folder.path().to_owned())).await.unwrap();
+    execute(&mut kernel, "n = open('own.txt', 'w').write('own')").await;
+    std::fs::create_dir(folder.path().join("web")).unwrap();
+    std::fs::write(folder.path().join("web/load.csv"), "a\n1\n").unwrap();
+    let read = "open('web/load.csv').read()";
+    let execution = execute(&mut kernel, read).await;
+    assert_eq!(execution.result.as_deref(), Some("'a\\n1\\n'"));
+    assert!(execution.files.is_empty(), "the code did not write it: {:?}", execution.files);
+    std::fs::write(folder.path().join("web/load.csv"), "a\n1\n2\n").unwrap();
+    let execution = execute(&mut kernel, "n = open('own.txt', 'a').write('!')").await;
+    let names: Vec<_> = execution.files.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(names, ["own.txt"]);
+    let execution = execute(&mut kernel, &format!("{read}, open('own.txt').read()")).await;
+    assert_eq!(execution.result.as_deref(), Some("('a\\n1\\n2\\n', 'own!')"));
+}
+
+#[tokio::test]
 async fn a_large_file_is_named_and_stays_inside() {
     let mut kernel = kernel().await;
     let options = ExecuteOptions { max_file_bytes: 1000, ..ExecuteOptions::default() };

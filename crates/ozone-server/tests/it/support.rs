@@ -27,7 +27,7 @@ pub struct Setup {
     pub limits: ServerLimits,
     pub tool_steps: Vec<Step>,
     pub mcp: Mcp,
-    pub web: Option<Arc<ozone_web::Index>>,
+    pub web: Option<Arc<ozone_tools::web::Web>>,
     pub containers: Arc<tempfile::TempDir>,
 }
 

@@ -4,6 +4,8 @@
 mod egress;
 #[cfg(feature = "image")]
 mod images;
+#[cfg(feature = "web")]
+mod web;
 
 use std::path::Path;
 use std::sync::Arc;

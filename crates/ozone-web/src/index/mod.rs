@@ -27,7 +27,7 @@ const QUERY_TERMS_MAX: usize = 32;
 const K1: f64 = 1.2;
 const B: f64 = 0.75;
 /// Reciprocal ranks of several queries are fused with it (Cormack et al., 2009).
-const RANK_OFFSET: f64 = 60.0;
+pub(crate) const RANK_OFFSET: f64 = 60.0;
 /// Ranks of each query that are fused.
 const RANKS_MAX: usize = 100;
 const SNIPPET_CHARS: usize = 300;
@@ -72,6 +72,8 @@ pub struct Found {
     pub title: String,
     /// What the page says about it.
     pub snippet: String,
+    /// As whoever found it says, mostly `2026-05-31`.
+    pub date: Option<String>,
     pub score: f64,
 }
 
@@ -164,7 +166,7 @@ impl Index {
         let found = |(page, score): (u32, f64)| {
             let entry = &state.stored.entries[page as usize];
             let snippet = snippet(&state.stored.text(entry), &looked_for);
-            Found { url: entry.url.clone(), title: entry.title.clone(), snippet, score }
+            Found { url: entry.url.clone(), title: entry.title.clone(), snippet, date: None, score }
         };
         best.into_iter().map(found).collect()
     }

@@ -19,7 +19,7 @@ fn ranges(lines: &[Lines]) -> Vec<(u64, u64)> {
 
 fn found(url: &str) -> Found {
     let (title, snippet) = ("Load".to_owned(), "It was high.".to_owned());
-    Found { url: url.to_owned(), title, snippet, score: 1.0 }
+    Found { url: url.to_owned(), title, snippet, date: None, score: 1.0 }
 }
 
 #[test]

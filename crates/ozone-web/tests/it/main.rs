@@ -1,3 +1,4 @@
 mod browsing;
+mod data;
 mod index;
 mod pages;
