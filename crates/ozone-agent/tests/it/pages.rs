@@ -5,7 +5,8 @@ use std::sync::Arc;
 use ozone_agent::{Request, remembered};
 use ozone_store::passages::terms;
 use ozone_store::{Append, Durability, MemoryStore, Store};
-use ozone_tools::{Tool, web};
+use ozone_tools::Tool;
+use ozone_tools::web::{self, Web, WebOptions};
 use ozone_types::{Fold, Item, Response};
 use ozone_web::{Index, Site, mark_id};
 use serde_json::{Value, json};
@@ -15,12 +16,13 @@ use crate::support::{Scene, call, says, show};
 
 const URL: &str = "https://grid.test/load.md";
 
-fn index(folder: &std::path::Path) -> Arc<Index> {
-    let pages = folder.join("pages");
-    std::fs::create_dir_all(&pages).unwrap();
-    std::fs::write(pages.join("load.md"), "# Load\nJune: 5012 GWh\nJuly: 5718 GWh").unwrap();
-    let site = Site { folder: pages, url: Some("https://grid.test/".parse().unwrap()) };
-    Arc::new(Index::open(folder.join("index"), vec![site], terms).unwrap().0)
+fn pages(folder: &std::path::Path) -> Arc<Web> {
+    let kept = folder.join("pages");
+    std::fs::create_dir_all(&kept).unwrap();
+    std::fs::write(kept.join("load.md"), "# Load\nJune: 5012 GWh\nJuly: 5718 GWh").unwrap();
+    let site = Site { folder: kept, url: Some("https://grid.test/".parse().unwrap()) };
+    let (index, _) = Index::open(folder.join("index"), vec![site], terms).unwrap();
+    Arc::new(Web { index: Some(Arc::new(index)), ..Web::default() })
 }
 
 fn looks(name: &str, arguments: serde_json::Value) -> ozone_model::Script {
@@ -36,7 +38,7 @@ fn last_content(response: &Response) -> Value {
 #[tokio::test]
 async fn a_later_turn_cites_what_was_opened_before() {
     let folder = tempfile::tempdir().unwrap();
-    let tools = web::tools(&index(folder.path()), &web::WebOptions::default());
+    let tools = web::tools(&pages(folder.path()), &WebOptions::default());
     let first = Scene::new([looks("web_open", json!({"url": URL})), says("5012.")]).await;
     let response = first.run_tools(first.store.clone(), tools).await;
     let records = first.store.records(&first.id).await.unwrap();
@@ -54,8 +56,8 @@ async fn a_later_turn_cites_what_was_opened_before() {
 #[tokio::test]
 async fn killed_behind_any_append_it_cites_the_same() {
     let folder = tempfile::tempdir().unwrap();
-    let index = index(folder.path());
-    let tools = || -> Vec<Box<dyn Tool>> { web::tools(&index, &web::WebOptions::default()) };
+    let pages = pages(folder.path());
+    let tools = || -> Vec<Box<dyn Tool>> { web::tools(&pages, &WebOptions::default()) };
     let mark = mark_id(URL);
     let scene = Scene::new([
         looks("web_search", json!({"queries": ["load in June"]})),
