@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ozone_server::Mcp;
 use ozone_tools::egress::Egress;
+use ozone_tools::image::SERVER_LABEL;
 use ozone_tools::mcp::{Allowed, Approval, McpServer, Reached, Secret, bearer};
 use serde::Deserialize;
 
@@ -50,6 +51,9 @@ impl McpEntry {
                         `-`"
                 .into(),
             );
+        }
+        if self.label == SERVER_LABEL {
+            return Err("`image` is the label of the built-in image tools: choose another".into());
         }
         let variable = |name: &str| {
             getenv(name).ok_or_else(|| format!("the environment variable {name} is not set"))

@@ -147,6 +147,18 @@ impl App {
         })
     }
 
+    pub async fn remove_container(&self, tenant: &Tenant, id: &str) -> Result<(), ApiError> {
+        let (kind, tenant) = (CONTAINER.to_owned(), tenant.name.clone());
+        self.store.apply(vec![Change::Delete { kind, tenant, id: id.to_owned() }]).await?;
+        match std::fs::remove_dir_all(self.containers_dir.join(id)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!("the folder of container {id} could not be removed: {e}");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// Makes a container with files in it.
     pub async fn new_container(
         &self,
@@ -367,14 +379,7 @@ pub(crate) async fn delete_container(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     app.named_container(&tenant, &id, "").await?;
-    let (kind, name) = (CONTAINER.to_owned(), tenant.name.clone());
-    app.store.apply(vec![Change::Delete { kind, tenant: name, id: id.clone() }]).await?;
-    match std::fs::remove_dir_all(app.containers_dir.join(&id)) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            tracing::warn!("the folder of container {id} could not be removed: {e}");
-        }
-        _ => {}
-    }
+    app.remove_container(&tenant, &id).await?;
     Ok(Json(json!({ "id": id, "object": "container.deleted", "deleted": true })))
 }
 

@@ -18,6 +18,7 @@ mod fetch;
 mod fields;
 mod file_search;
 mod files;
+mod images;
 mod mcp;
 mod models;
 mod prepare;
@@ -46,6 +47,7 @@ use ozone_model::ModelBackend;
 use ozone_store::Library;
 use ozone_tools::Tool;
 use ozone_tools::egress::Egress;
+use ozone_tools::image::Coords;
 use ozone_tools::mcp::McpServer;
 use ozone_tools::web::Web;
 use ozone_types::Effort;
@@ -71,6 +73,10 @@ pub struct ModelEntry {
     pub effort: Option<Effort>,
     /// How samples vote where a request asks for pro mode.
     pub pro: ProPolicy,
+    /// How it writes places in pictures; by itself, pixels of what it was shown.
+    pub coords: Option<Coords>,
+    /// It was trained for the `python` tool alone, and is refused the image tools.
+    pub python_only: bool,
     /// Streams the reasoning as it is, in place of summaries.
     pub raw_reasoning: bool,
     /// Requests may have the tokens recorded that the model sees and samples, its instructions and
@@ -104,6 +110,8 @@ impl ModelEntry {
             efforts: vec![],
             effort: None,
             pro: ProPolicy::default(),
+            coords: None,
+            python_only: false,
             raw_reasoning: false,
             rollouts: false,
             sampling: SamplingOptions { temperature: 1.0, ..SamplingOptions::default() },
@@ -113,7 +121,7 @@ impl ModelEntry {
     }
 }
 
-/// Where the built-in tools of one response work.
+/// Where the tools of one response work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workplace {
     /// `cntr_…`

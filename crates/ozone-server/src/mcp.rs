@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::images;
 
 const REDACTED: &str = "<redacted>";
 const HEADERS_MAX: usize = 64;
@@ -55,7 +56,7 @@ impl App {
     pub fn mcp_servers(&self, tools: &mut [Value]) -> Result<Vec<McpServer>, ApiError> {
         let mut servers: Vec<McpServer> = vec![];
         for (index, tool) in tools.iter_mut().enumerate() {
-            if tool["type"] != "mcp" {
+            if tool["type"] != "mcp" || images::is_image(tool) {
                 continue;
             }
             let place = format!("tools[{index}]");

@@ -17,12 +17,12 @@ use crate::auth::Tenant;
 use crate::error::ApiError;
 use crate::fetch::Fetches;
 use crate::fields::Fields;
-use crate::files;
 use crate::mcp::McpUse;
 use crate::request::{Before, Create, ReasoningContext, previous_not_found};
 use crate::rollouts;
 use crate::runs::{self, CONVERSATION_ITEM, ITEM, Job, Serve, from_stored};
 use crate::websocket::Memory;
+use crate::{files, images};
 
 /// The most items that a conversation may put before a request.
 const CONVERSATION_ITEMS_MAX: usize = 10_000;
@@ -97,7 +97,9 @@ impl App {
             None => self.earlier_of(&serve).await?,
         };
         let reads_images = entry.backend.info().reads_images;
-        let mut fetches = self.fetches(reads_images);
+        let works_on_images = images::asked(&create.tools, entry)?;
+        let takes_images = reads_images || works_on_images;
+        let mut fetches = self.fetches(takes_images);
         let mut input = vec![];
         for (index, item) in create.input.iter().enumerate() {
             let place = format!("input[{index}]");
@@ -106,7 +108,7 @@ impl App {
         let mut tools = create.tools;
         let servers = self.mcp_servers(&mut tools)?;
         let mcp = McpUse::of(servers, &[&earlier, &input]);
-        let mut request = Request::new(&entry.id, input, reads_images)?;
+        let mut request = Request::new(&entry.id, input, takes_images)?;
         request.earlier = earlier;
         request.instructions = create.instructions.or_else(|| entry.instructions.clone());
         request.tools = OfferedTools::parse(tools)?;
@@ -160,12 +162,20 @@ impl App {
             safety_identifier: create.safety_identifier,
             prompt_cache_key: create.prompt_cache_key,
         };
-        let request = request.checked()?;
+        let mut request = request.checked()?;
         self.check_file_search(tenant, request.tools.spelt()).await?;
         self.check_web_search(request.tools.spelt())?;
         // Last, since it makes a container: a request that is refused leaves nothing behind.
-        let (spelt, earlier) = (request.tools.spelt(), &request.earlier);
-        serve.container = self.container(tenant, spelt, earlier, &id).await?;
+        let own = id.as_str().replacen("resp_", "cntr_", 1);
+        serve.container = self.container(tenant, &request, &serve, &own).await?;
+        if let Some(container) = serve.container.as_ref().filter(|_| works_on_images) {
+            let (folder, is_new) = (self.containers_dir.join(container), *container == own);
+            let put = images::put(folder, is_new, &mut request, images::profile(entry)).await;
+            if put.is_err() && is_new {
+                self.remove_container(tenant, container).await?;
+            }
+            put?;
+        }
         Ok(Job { id, request, serve, model, mcp, tier: create.tier, conversation })
     }
 
@@ -458,43 +468,67 @@ impl App {
         Ok((file.name, file.bytes))
     }
 
-    /// The container of a response with `code_interpreter`: the one that was named, the one that its
-    /// context worked in, or a new one.
+    /// The container of a response with tools that need one: the one that was named, the one that
+    /// its context worked in, or its `own`, which is new.
     async fn container(
         &self,
         tenant: &Tenant,
-        tools: &[Value],
-        earlier: &[Item],
-        id: &ResponseId,
+        request: &Request,
+        serve: &Serve,
+        own: &str,
     ) -> Result<Option<String>, ApiError> {
+        let tools = request.tools.spelt();
         let found = tools.iter().enumerate().find(|(_, t)| t["type"] == "code_interpreter");
-        let Some((index, tool)) = found else { return Ok(None) };
-        let place = format!("tools[{index}].container");
-        let automatic = match &tool["container"] {
-            Value::String(id) => {
-                self.named_container(tenant, id, &place).await?;
-                return Ok(Some(id.clone()));
+        let mut file_ids = &[][..];
+        let place = match found {
+            None if tools.iter().any(images::is_image) => String::new(),
+            None => return Ok(None),
+            Some((index, tool)) => {
+                let place = format!("tools[{index}].container");
+                let automatic = match &tool["container"] {
+                    Value::String(id) => {
+                        self.named_container(tenant, id, &place).await?;
+                        return Ok(Some(id.clone()));
+                    }
+                    Value::Null => return Err(ApiError::missing(&place)),
+                    value => Fields::of(value, &place)?,
+                };
+                let kind = automatic.required("type")?;
+                if kind != "auto" {
+                    return Err(automatic.bad_word("type", kind, "'auto'"));
+                }
+                file_ids = automatic.list("file_ids")?.map_or(file_ids, Vec::as_slice);
+                place
             }
-            Value::Null => return Err(ApiError::missing(&place)),
-            value => Fields::of(value, &place)?,
         };
-        let kind = automatic.required("type")?;
-        if kind != "auto" {
-            return Err(automatic.bad_word("type", kind, "'auto'"));
+        if let Some(used) = self.used_container(request, serve).await?
+            && self.named_container(tenant, &used, &place).await.is_ok()
+        {
+            return Ok(Some(used));
         }
-        let used = earlier.iter().rev().find_map(|item| match item {
+        self.new_container(tenant, own, "auto", file_ids, &place).await?;
+        Ok(Some(own.to_owned()))
+    }
+
+    /// Where the context of a request worked last.
+    async fn used_container(
+        &self,
+        request: &Request,
+        serve: &Serve,
+    ) -> Result<Option<String>, ApiError> {
+        let called = request.earlier.iter().rev().find_map(|item| match item {
             Item::Known(Known::CodeInterpreterCall { container_id, .. }) => Some(container_id),
             _ => None,
         });
-        if let Some(used) = used
-            && self.named_container(tenant, used, &place).await.is_ok()
-        {
-            return Ok(Some(used.clone()));
+        let (None, Some(previous)) = (called, &serve.previous_response_id) else {
+            return Ok(called.cloned());
+        };
+        match self.store.get(previous).await {
+            Ok(stored) => Ok(stored.request[runs::SERVE]["container"].as_str().map(str::to_owned)),
+            // It is remembered by a connection alone.
+            Err(StoreError::NotFound(_)) => Ok(None),
+            Err(e) => Err(e.into()),
         }
-        let container_id = id.as_str().replacen("resp_", "cntr_", 1);
-        let file_ids = automatic.list("file_ids")?.map_or(&[][..], Vec::as_slice);
-        self.new_container(tenant, &container_id, "auto", file_ids, &place).await?;
-        Ok(Some(container_id))
     }
 }
 

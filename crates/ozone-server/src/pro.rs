@@ -60,17 +60,21 @@ impl App {
 
     fn outfit(self: &Arc<Self>, job: &Job, live: &Live, folders: Option<Folders>) -> Outfit {
         let (app, cancel, servers) = (self.clone(), live.cancel.clone(), job.mcp.clone());
-        let (serve, request) = (job.serve.clone(), Request { pro: None, ..job.request.clone() });
+        let (serve, model) = (job.serve.clone(), job.model.clone());
+        let request = Request { pro: None, ..job.request.clone() };
         Arc::new(move |id: ResponseId, mut journal: Journal| {
             let (app, cancel, servers) = (app.clone(), cancel.clone(), servers.clone());
             let (serve, request, folders) = (serve.clone(), request.clone(), folders.clone());
+            let model = model.clone();
             async move {
                 let (mut tools, mut own_folder): (Vec<Box<dyn Tool>>, _) = (vec![], None);
                 if let (Some(container_id), Some(folders)) = (serve.container, folders) {
                     let folder = folders.sample(&id);
                     let folder = folder.map_err(|e| StoreError::Internal(Box::new(e)))?;
                     own_folder = Some(folder.clone());
-                    tools = (app.tools)(Workplace { container_id, folder });
+                    let place = Workplace { container_id, folder };
+                    let made = app.tools_in(place, &request, &model.entry).await;
+                    tools = made.map_err(|e| StoreError::Internal(Box::new(e)))?;
                 }
                 let taken = tools.iter().map(|tool| tool.spec().name.clone()).collect();
                 let now = app.now();

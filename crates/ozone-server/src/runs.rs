@@ -14,12 +14,13 @@ use serde_json::{Value, json};
 use tokio::sync::OwnedMutexGuard;
 use tokio_util::sync::CancellationToken;
 
-use crate::Workplace;
 use crate::app::{App, Model, count, document};
 use crate::error::{ApiError, causes};
+use crate::images;
 use crate::mcp::{self, McpUse};
 use crate::responses::shown;
 use crate::schedule::{Entry, Place, Tier};
+use crate::{ModelEntry, Workplace};
 
 /// What a stored response is to the server, beside its request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -233,7 +234,7 @@ impl App {
         costs: Option<Costs>,
         live: &Live,
     ) -> Option<Result<Response, AgentError>> {
-        let mut tools = match self.tools_of(&job.serve) {
+        let mut tools = match self.tools_of(job).await {
             Ok(tools) => tools,
             Err(e) => {
                 let message = "the container's folder could not be made".to_owned();
@@ -321,11 +322,26 @@ impl App {
         }
     }
 
-    fn tools_of(&self, serve: &Serve) -> std::io::Result<Vec<Box<dyn Tool>>> {
-        let Some(container_id) = &serve.container else { return Ok(vec![]) };
-        let folder = self.containers_dir.join(container_id);
+    async fn tools_of(&self, job: &Job) -> std::io::Result<Vec<Box<dyn Tool>>> {
+        let Some(container_id) = job.serve.container.clone() else { return Ok(vec![]) };
+        let folder = self.containers_dir.join(&container_id);
         std::fs::create_dir_all(&folder)?;
-        Ok((self.tools)(Workplace { container_id: container_id.clone(), folder }))
+        self.tools_in(Workplace { container_id, folder }, &job.request, &job.model.entry).await
+    }
+
+    /// Those of the request's tools that work in a folder.
+    pub async fn tools_in(
+        &self,
+        place: Workplace,
+        request: &Request,
+        entry: &ModelEntry,
+    ) -> std::io::Result<Vec<Box<dyn Tool>>> {
+        let spelt = request.tools.spelt();
+        let mut tools = images::tools(spelt, &place.folder, entry).await?;
+        if spelt.iter().any(|tool| tool["type"] == "code_interpreter") {
+            tools.splice(..0, (self.tools)(place));
+        }
+        Ok(tools)
     }
 
     pub fn seal_for(self: &Arc<Self>, tenant: &str, model: &str) -> Seal {

@@ -8,6 +8,7 @@ mod faults;
 mod fetch;
 mod files;
 mod fuzz;
+mod images;
 mod kill;
 mod limits;
 mod mcp;

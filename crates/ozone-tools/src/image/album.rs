@@ -18,6 +18,11 @@ const VIEWS_MAX: usize = 200;
 /// What views are made of, beside their files. Hidden, so that Python does not see it.
 const RECORD: &str = ".ozone-images.jsonl";
 
+/// For a model without eyes.
+pub const CANNOT_SEE: &str = "You cannot see pictures. Find out what is in them with the image tools: \
+     image_ocr reads text, image_view gives a sketch in letters and the colours, image_measure gives \
+     numbers. Do not guess; say so if they do not tell.";
+
 /// What the model that calls can do.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Profile {
@@ -105,14 +110,7 @@ impl Album {
             Album { folder: folder.to_owned(), profile, pictures: vec![], entries: vec![] };
         if !Album::is_in(folder) {
             for name in names {
-                let picture = album.load(name).map_err(|e| match e {
-                    LoadError::Decode(source) => AlbumError::Picture { name: name.clone(), source },
-                    LoadError::Io(e) => AlbumError::Folder(e),
-                })?;
-                let (view, caption) = (View::of(picture), name.clone());
-                album
-                    .keep(view, name, caption, None, name.clone())
-                    .map_err(|e| AlbumError::Folder(std::io::Error::other(e.to_string())))?;
+                album.take(name)?;
             }
             return Ok(album);
         }
@@ -126,6 +124,16 @@ impl Album {
         Ok(album)
     }
 
+    /// Opens one more picture of the folder. Gives its number.
+    pub fn take(&mut self, name: &str) -> Result<usize, AlbumError> {
+        let picture = self.load(name).map_err(|e| match e {
+            LoadError::Decode(source) => AlbumError::Picture { name: name.to_owned(), source },
+            LoadError::Io(e) => AlbumError::Folder(e),
+        })?;
+        self.keep(View::of(picture), name, name.to_owned(), None, name.to_owned())
+            .map_err(|e| AlbumError::Folder(std::io::Error::other(e.to_string())))
+    }
+
     /// Whether a folder holds the record of one.
     pub fn is_in(folder: &Path) -> bool {
         folder.join(RECORD).is_file()
@@ -133,28 +141,31 @@ impl Album {
 
     /// The user's pictures, in words for the model.
     pub fn told(&self) -> String {
-        let of = |(at, entry): (usize, &Entry)| {
-            let [width, height] = entry.view.size();
-            let format = entry.view.picture().format().map_or("picture", |f| f.name());
-            let notes: String =
-                entry.view.picture().notes().iter().map(|n| format!("; {n}")).collect();
-            format!("img_{at}: {}, {format}, {width}x{height} pixels{notes}", entry.caption)
-        };
-        let lines: Vec<String> = self.entries.iter().enumerate().map(of).collect();
-        let eyes = match self.profile.reads_images {
-            true => "",
-            false => {
-                "\nYou cannot see pictures. Find out what is in them with the image tools: \
-                 image_ocr reads text, image_view gives a sketch in letters and the colours, \
-                 image_measure gives numbers. Do not guess; say so if they do not tell."
-            }
-        };
-        format!("Pictures:\n{}{eyes}", lines.join("\n"))
+        let lines: Vec<String> = (0..self.entries.len()).map(|at| self.told_of(at)).collect();
+        let mut told = format!("Pictures:\n{}", lines.join("\n"));
+        if !self.profile.reads_images {
+            told.push_str(&format!("\n{CANNOT_SEE}"));
+        }
+        told
+    }
+
+    /// The same of one of them.
+    pub fn told_of(&self, at: usize) -> String {
+        let entry = &self.entries[at];
+        let [width, height] = entry.view.size();
+        let format = entry.view.picture().format().map_or("picture", |f| f.name());
+        let notes: String = entry.view.picture().notes().iter().map(|n| format!("; {n}")).collect();
+        format!("img_{at}: {}, {format}, {width}x{height} pixels{notes}", entry.caption)
     }
 
     /// The pixels of the user's pictures as they are shown at first.
     pub fn first_views(&self) -> Result<Vec<encode::Encoded>, ToolError> {
-        self.entries.iter().map(|entry| self.delivered(&entry.view)).collect()
+        (0..self.entries.len()).map(|at| self.first_view(at)).collect()
+    }
+
+    /// The pixels of one picture as they are shown at first.
+    pub fn first_view(&self, at: usize) -> Result<encode::Encoded, ToolError> {
+        self.delivered(&self.entries[at].view)
     }
 
     /// How places are written, in words for the tools' descriptions.

@@ -17,14 +17,20 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use ozone_prompt::ToolSpec;
 
-pub use album::{Album, AlbumError, Profile};
+pub use album::{Album, AlbumError, CANNOT_SEE, Profile};
 pub use ocr::Ocr;
+pub use ozone_image::Coords;
 
 use crate::{Call, OnText, Shown, Tool, ToolError, ToolOutput, cap};
 use specs::Act;
 
 /// Under which the calls stand in a response.
 pub const SERVER_LABEL: &str = "image";
+
+/// What the image tools are called.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    Act::ALL.iter().map(|act| act.name())
+}
 
 /// The image tools of one response.
 pub fn image_tools(album: Album, ocr: Ocr) -> Vec<Box<dyn Tool>> {

@@ -1,0 +1,224 @@
+//! `{"type": "mcp", "server_label": "image"}`: the image tools, over the pictures of a conversation.
+//!
+//! The pictures of a request go into its container, where Python finds them, too; what the model is
+//! shown, and what is kept with the request, is the view that the tools' places are counted in. Its id
+//! stands before it, as a text.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ozone_agent::Request;
+use ozone_tools::image::{self, Album, AlbumError, Ocr, Profile, SERVER_LABEL, image_tools};
+use ozone_tools::{Shown, Tool};
+use ozone_types::item::Known;
+use ozone_types::{Content, Item, Role, Text};
+use serde_json::Value;
+
+use crate::ModelEntry;
+use crate::error::ApiError;
+use crate::fields::Fields;
+
+/// Whether this is the built-in label, and no server of a stranger's.
+pub(crate) fn is_image(tool: &Value) -> bool {
+    tool["type"] == "mcp" && tool["server_label"] == SERVER_LABEL && tool["server_url"].is_null()
+}
+
+/// Whether the request asks for the image tools, and the model can have them.
+pub(crate) fn asked(tools: &[Value], entry: &ModelEntry) -> Result<bool, ApiError> {
+    let mut asked = false;
+    for (index, tool) in tools.iter().enumerate() {
+        if tool["type"] != "mcp" || tool["server_label"] != SERVER_LABEL {
+            continue;
+        }
+        let place = format!("tools[{index}]");
+        let fields = Fields::of(tool, &place)?;
+        let bad = |name: &str, why: &str| {
+            let param = fields.param(name);
+            ApiError::coded(&param, "invalid_value", format!("Invalid '{param}': {why}."))
+        };
+        if !is_image(tool) {
+            return Err(bad("server_label", "'image' is the label of the built-in image tools"));
+        }
+        if std::mem::replace(&mut asked, true) {
+            return Err(bad("server_label", "the image tools are there already"));
+        }
+        if !matches!(fields.string("require_approval"), Ok(None | Some("never"))) {
+            return Err(bad("require_approval", "the image tools run here and need none"));
+        }
+        let known: Vec<&str> = image::names().collect();
+        for name in allowed(tool).into_iter().flatten() {
+            if !known.contains(&name.as_str()) {
+                let why = format!("there is no image tool '{name}'; there are {known:?}");
+                return Err(bad("allowed_tools", &why));
+            }
+        }
+        if entry.python_only {
+            let id = &entry.id;
+            let message = format!(
+                "Unsupported tool: '{place}': the model '{id}' has not been trained for the image \
+                 tools; ask another one."
+            );
+            return Err(ApiError::unsupported(&place, message));
+        }
+    }
+    Ok(asked)
+}
+
+/// The tools that the request wants of them; `None`: all.
+fn allowed(tool: &Value) -> Option<Vec<String>> {
+    let allowed = &tool["allowed_tools"];
+    let names = allowed.as_array().or_else(|| allowed["tool_names"].as_array())?;
+    Some(names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect())
+}
+
+pub(crate) fn profile(entry: &ModelEntry) -> Profile {
+    let profile = Profile::new(entry.backend.info().reads_images);
+    Profile { coords: entry.coords.unwrap_or(profile.coords), ..profile }
+}
+
+/// The image tools of a request, if it has any, over what lies in its container.
+pub(crate) async fn tools(
+    spelt: &[Value],
+    folder: &Path,
+    entry: &ModelEntry,
+) -> io::Result<Vec<Box<dyn Tool>>> {
+    let Some(tool) = spelt.iter().find(|tool| is_image(tool)) else { return Ok(vec![]) };
+    let (folder, profile) = (folder.to_owned(), profile(entry));
+    let opened = tokio::task::spawn_blocking(move || Album::open(&folder, &[], profile)).await?;
+    let album = opened.map_err(io::Error::other)?;
+    let mut tools = image_tools(album, Ocr::find(std::env::var_os("PATH").as_deref()));
+    if let Some(names) = allowed(tool) {
+        let is_wanted = |tool: &Box<dyn Tool>| match tool.shown() {
+            Shown::McpCall { name, .. } => names.contains(&name),
+            _ => false,
+        };
+        tools.retain(is_wanted);
+    }
+    Ok(tools)
+}
+
+/// Puts the pictures of a request into its container. A new one gets those of earlier turns, too.
+pub(crate) async fn put(
+    folder: PathBuf,
+    is_new: bool,
+    request: &mut Request,
+    profile: Profile,
+) -> Result<(), ApiError> {
+    let earlier: Vec<Vec<u8>> = match is_new {
+        true => request.earlier.iter().flat_map(parts).filter_map(picture).collect(),
+        false => vec![],
+    };
+    let mut input = std::mem::take(&mut request.input);
+    let putting = move || {
+        let mut given = Given { album: Album::open(&folder, &[], profile)?, folder, profile };
+        given.earlier(earlier, &mut input);
+        given.input(&mut input)?;
+        Ok::<_, AlbumError>(input)
+    };
+    let put = tokio::task::spawn_blocking(putting).await.map_err(ApiError::internal)?;
+    request.input = put.map_err(|e| match e {
+        AlbumError::Picture { .. } => {
+            ApiError::coded("input", "invalid_image_format", format!("Invalid picture: {e}."))
+        }
+        ours => ApiError::internal(ours),
+    })?;
+    Ok(())
+}
+
+struct Given {
+    album: Album,
+    folder: PathBuf,
+    profile: Profile,
+}
+
+impl Given {
+    /// Tells of the pictures of earlier turns at the beginning of what the user says now. One that
+    /// cannot be opened was shown to the model in its time, and is left out.
+    fn earlier(&mut self, pictures: Vec<Vec<u8>>, input: &mut [Item]) {
+        let taken = pictures.iter().filter_map(|bytes| self.take(bytes).ok());
+        let lines: Vec<String> =
+            taken.collect::<Vec<_>>().iter().map(|at| self.told(*at)).collect();
+        if lines.is_empty() {
+            return;
+        }
+        let text = format!("Pictures from before: {}\n", lines.concat());
+        let said = input.iter_mut().rev().find_map(said_by_user);
+        let Some(content) = said else { return };
+        let before = match std::mem::replace(content, Text::Parts(vec![])) {
+            Text::Parts(parts) => parts,
+            Text::Plain(text) => vec![Content::InputText { text }],
+        };
+        *content = Text::Parts([Content::InputText { text }].into_iter().chain(before).collect());
+    }
+
+    fn input(&mut self, input: &mut [Item]) -> Result<(), AlbumError> {
+        let mut any = false;
+        for content in input.iter_mut().filter_map(said_by_user) {
+            let Text::Parts(parts) = content else { continue };
+            let mut labelled = vec![];
+            for mut part in std::mem::take(parts) {
+                if let Some(bytes) = picture(&part) {
+                    any = true;
+                    let at = self.take(&bytes)?;
+                    labelled.push(Content::InputText { text: self.told(at) });
+                    if let Content::InputImage { image_url, .. } = &mut part
+                        && let Ok(view) = self.album.first_view(at)
+                    {
+                        let data = STANDARD.encode(view.bytes);
+                        *image_url = Some(format!("data:{};base64,{data}", view.media_type));
+                    }
+                }
+                labelled.push(part);
+            }
+            *parts = labelled;
+        }
+        let last = input.iter_mut().rev().find_map(said_by_user);
+        if any
+            && !self.profile.reads_images
+            && let Some(Text::Parts(parts)) = last
+        {
+            parts.push(Content::InputText { text: image::CANNOT_SEE.to_owned() });
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Result<usize, AlbumError> {
+        let mut number = 1;
+        let name = loop {
+            let name = format!("picture_{number}");
+            if !self.folder.join(&name).exists() {
+                break name;
+            }
+            number += 1;
+        };
+        std::fs::write(self.folder.join(&name), bytes)?;
+        self.album.take(&name)
+    }
+
+    fn told(&self, at: usize) -> String {
+        format!("\n[{}]\n", self.album.told_of(at))
+    }
+}
+
+fn said_by_user(item: &mut Item) -> Option<&mut Text> {
+    match item {
+        Item::Known(Known::Message { role: Role::User, content, .. }) => Some(content),
+        _ => None,
+    }
+}
+
+fn parts(item: &Item) -> &[Content] {
+    match item {
+        Item::Known(Known::Message { role: Role::User, content: Text::Parts(parts), .. }) => parts,
+        _ => &[],
+    }
+}
+
+/// The bytes of a picture that stands in a part.
+fn picture(part: &Content) -> Option<Vec<u8>> {
+    let Content::InputImage { image_url: Some(url), .. } = part else { return None };
+    let (_, data) = url.strip_prefix("data:")?.split_once("base64,")?;
+    STANDARD.decode(data.trim()).ok()
+}
