@@ -40,6 +40,8 @@ pub fn doctor(args: &DoctorArgs, common: &Common) -> Result<(), Failure> {
         Finding { part: "model", result: model },
     ];
     findings.extend(python(&config));
+    let of_web = crate::web::probe(&config).into_iter();
+    findings.extend(of_web.map(|result| Finding { part: "web", result }));
     let broken = findings.iter().filter(|f| f.result.is_err()).count();
     if args.json {
         let list: Vec<_> = findings

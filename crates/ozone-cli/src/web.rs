@@ -121,7 +121,27 @@ pub fn open(config: &Config) -> Result<Option<Arc<Web>>, Failure> {
     };
     let index = index(config)?;
     let is_empty = index.is_none() && backends.is_empty() && fetcher.is_none();
-    Ok((!is_empty).then(|| Arc::new(Web { index, backends, fetcher })))
+    Ok((!is_empty).then(|| Arc::new(Web { index, backends, fetcher, documents: None })))
+}
+
+/// What of it works, for a person.
+pub fn probe(config: &Config) -> Vec<Result<String, String>> {
+    let web = match open(config) {
+        Ok(Some(web)) => web,
+        Ok(None) => return vec![],
+        Err(e) => return vec![Err(e.to_string())],
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => return vec![Err(e.to_string())],
+    };
+    let pages = web.index.iter().map(|index| Ok(format!("{} pages of own sites", index.pages())));
+    let searches = web.backends.iter().map(|backend| {
+        let found = runtime.block_on(backend.search("weather", 5, &[]));
+        let told = found.map(|found| format!("{} gives {} results", backend.name(), found.len()));
+        told.map_err(|e| e.to_string())
+    });
+    pages.chain(searches).collect()
 }
 
 fn backend(entry: &SearchEntry, beyond: Beyond) -> Result<Backend, Failure> {

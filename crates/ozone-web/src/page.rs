@@ -122,6 +122,24 @@ impl Page {
         Page { url: url.to_owned(), title, lines, links, saved_from, cut, modified }
     }
 
+    /// A page out of what was read of a document: its parts, each with its name, such as `page 3`.
+    pub fn of_document(url: &str, parts: &[(String, String)]) -> Page {
+        let mut page = Page::described(url, vec![]);
+        for (name, said) in parts {
+            let mut part = Page::described(url, vec![]);
+            part.text(said);
+            if !name.is_empty() {
+                page.lines.push(format!("[{}]", text::shown(&text::collapsed(name))));
+            }
+            page.lines.append(&mut part.lines);
+        }
+        if page.lines.len() > LINES_MAX {
+            page.cut = Some(format!("only the first {LINES_MAX} of {} lines", page.lines.len()));
+            page.lines.truncate(LINES_MAX);
+        }
+        page
+    }
+
     fn text(&mut self, source: &str) {
         let is_running = |line: &str| !line.starts_with([' ', '\t', '|']);
         for line in source.lines() {

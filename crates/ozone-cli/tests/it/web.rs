@@ -77,6 +77,17 @@ fn what_was_opened_is_read_by_python_and_by_the_image_tools() {
 }
 
 #[test]
+fn the_doctor_asks_the_search_engine() {
+    let address = site();
+    let web = format!("[[web.search]]\nkind = \"searxng\"\nurl = \"http://{address}/\"\n");
+    let output = home(json!([says("hello")]), &web).run(&["doctor", "--json"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let parts = object(&output);
+    let part = parts.as_array().unwrap().iter().find(|part| part["part"] == "web").unwrap();
+    assert_eq!(part["detail"], "SearXNG refused (404 Not Found)");
+}
+
+#[test]
 fn a_configuration_that_cannot_work_says_what_to_do() {
     let told = |web: &str| {
         let output = home(json!([says("hello")]), web).run(&["ask", "Hi"]);

@@ -54,7 +54,7 @@ impl Default for FetchLimits {
             bytes_max: 32 << 20,
             time_max: Duration::from_secs(30),
             redirects_max: 5,
-            at_once_max: 8,
+            at_once_max: 16,
             retries_max: 2,
             retry_pause: Duration::from_millis(500),
             retry_after_max: Duration::from_secs(10),

@@ -8,6 +8,8 @@ pub mod fetch;
 #[cfg(feature = "web")]
 mod files;
 #[cfg(feature = "web")]
+mod read;
+#[cfg(feature = "web")]
 mod robots;
 #[cfg(feature = "web")]
 pub mod search;
@@ -21,6 +23,8 @@ use serde_json::{Value, json};
 
 use crate::file_search::queries;
 
+#[cfg(feature = "web")]
+pub use read::{Document, Documents};
 #[cfg(feature = "web")]
 pub use tool::{Web, WebOptions, tools};
 
@@ -43,7 +47,7 @@ pub struct WebSeen {
 }
 
 impl WebCall {
-    const ALL: [WebCall; 3] = [WebCall::Search, WebCall::Open, WebCall::Find];
+    pub const ALL: [WebCall; 3] = [WebCall::Search, WebCall::Open, WebCall::Find];
 
     /// What the model calls it.
     pub fn name(self) -> &'static str {
@@ -64,7 +68,7 @@ impl WebCall {
 
     /// What these arguments ask for, as far as they can be read.
     pub fn action(self, arguments: &str) -> WebAction {
-        let read = || serde_json::from_str::<Arguments>(arguments).unwrap_or_default();
+        let read = || serde_json::from_str::<Named>(arguments).unwrap_or_default();
         match self {
             WebCall::Search => search(queries(arguments).unwrap_or_default(), vec![]),
             WebCall::Open => WebAction::OpenPage { url: read().url },
@@ -152,14 +156,11 @@ pub fn is_mark(text: &str) -> bool {
         && chars.all(|c| matches!(c, '0'..='9' | 'a'..='f'))
 }
 
-/// Of all three tools.
+/// What an item shows of a call's arguments, beside queries.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Arguments {
-    id: Option<Value>,
+struct Named {
     url: Option<String>,
-    line: Option<i64>,
-    lines: Option<i64>,
     pattern: Option<String>,
 }
 

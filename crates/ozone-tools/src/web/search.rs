@@ -120,6 +120,11 @@ impl Backend {
         Ok(Backend { engine, url, key, egress })
     }
 
+    /// As people know it.
+    pub fn name(&self) -> &'static str {
+        self.engine.name()
+    }
+
     /// The best first, at most `max`. Of other domains than these there may be some, too.
     pub async fn search(
         &self,

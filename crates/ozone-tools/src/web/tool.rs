@@ -12,14 +12,16 @@ use async_trait::async_trait;
 use futures::future::join_all;
 use ozone_prompt::ToolSpec;
 use ozone_types::{SeenLines, WebResult, WebSource};
-use ozone_web::{Browser, Found, Index, IndexError, Mistake, Page, Unreadable, fused, mark_id};
+use ozone_web::{Browser, Found, Index, IndexError, Mistake, Page, fused, mark_id};
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 
-use super::fetch::{Allowed, Fetched, Fetcher};
+use super::fetch::{Allowed, Fetcher};
 use super::files::Files;
+use super::read::{Documents, document_ending, read};
 use super::search::Backend;
-use super::{Arguments, WebAction, WebCall, WebSeen, search};
+use super::{WebAction, WebCall, WebSeen, search};
 use crate::file_search::queries;
 use crate::{Call, OnText, Shown, Tool, ToolError, ToolOutput};
 
@@ -31,6 +33,8 @@ pub struct Web {
     pub backends: Vec<Backend>,
     /// Opens pages of the open web; without it only pages of the index are opened.
     pub fetcher: Option<Fetcher>,
+    /// Without it PDFs and Office documents are only kept as files.
+    pub documents: Option<Documents>,
 }
 
 /// How a response may look at pages.
@@ -242,8 +246,15 @@ impl Look {
         };
         let fetched = fetcher.get(&url, &self.options.allowed).await;
         let fetched = fetched.map_err(|e| ToolError::Unavailable(e.to_string()))?;
+        let document = match (&self.web.documents, document_ending(&fetched)) {
+            (Some(documents), Some(ending)) => {
+                Some(documents(format!("document.{ending}"), fetched.bytes.clone()).await)
+            }
+            _ => None,
+        };
         let files = self.files.clone();
-        let (page, kept) = blocking(move || read(&fetched, files.as_ref())).await??;
+        let reading = blocking(move || read(&fetched, document, files.as_ref())).await?;
+        let (page, kept) = reading.map_err(ToolError::Unavailable)?;
         if let Some(kept) = kept {
             self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(page.url.clone(), kept);
         }
@@ -297,104 +308,21 @@ impl Look {
     }
 }
 
+/// Of all three tools.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Arguments {
+    id: Option<Value>,
+    url: Option<String>,
+    line: Option<i64>,
+    lines: Option<i64>,
+    pattern: Option<String>,
+}
+
 /// Which page a call means.
 enum Wanted {
     Open(Arc<Page>),
     Address(String),
-}
-
-/// The page that bytes are, and what of them Python finds as a file, in words. What is no text
-/// becomes a page that says what it is, if it can be kept.
-fn read(fetched: &Fetched, files: Option<&Files>) -> Result<(Page, Option<String>), ToolError> {
-    let Fetched { url, media_type, bytes, cut } = fetched;
-    let keep = |ending: &str| files.map(|files| files.keep(url, ending, bytes));
-    let unusable = |why: &dyn std::fmt::Display| ToolError::Unavailable(format!("{url}: {why}"));
-    let media = media_type.as_deref();
-    let is_svg = media.is_some_and(|media| media.starts_with("image/svg"));
-    let page = match is_svg {
-        true => Err(Unreadable::Kind("a picture")),
-        false => Page::read(url, media, bytes),
-    };
-    match page {
-        Ok(mut page) => {
-            let part = if cut.is_some() { ", cut like the page" } else { "" };
-            let kept = data_ending(url, media).and_then(keep).map(|kept| match kept {
-                Ok(name) => format!("\n[For Python: {name} ({} bytes{part})]", bytes.len()),
-                Err(e) => format!("\n[It could not be kept as a file for Python: {e}]"),
-            });
-            page.cut = cut.clone().or(page.cut);
-            Ok((page, kept))
-        }
-        Err(Unreadable::Empty) => Err(unusable(&Unreadable::Empty)),
-        Err(e @ Unreadable::Kind(kind)) => {
-            let (what, ending) = match picture(bytes).or(is_svg.then_some("svg")) {
-                Some(ending) => ("a picture", ending),
-                None if bytes.starts_with(b"%PDF") => ("a PDF", "pdf"),
-                None => (kind, ending(url).unwrap_or("bin")),
-            };
-            if cut.is_some() {
-                return Err(unusable(&format!(
-                    "it is {what}, and {} bytes of it are too few",
-                    bytes.len()
-                )));
-            }
-            let name = match keep(ending) {
-                None => return Err(unusable(&e)),
-                Some(kept) => kept.map_err(|why| unusable(&format!("{e}, and not kept: {why}")))?,
-            };
-            let how = match what {
-                "a picture" => format!(
-                    "image tools open it by its name, such as {{\"image\": \"{name}\"}}, if there \
-                     are any"
-                ),
-                _ => "its text is not read here".to_owned(),
-            };
-            let line =
-                format!("It is {what} of {} bytes, kept for Python as {name}; {how}.", bytes.len());
-            Ok((Page::described(url, vec![line]), Some(String::new())))
-        }
-    }
-}
-
-/// The ending of a file of data, which Python reads better than its page.
-fn data_ending(url: &str, media_type: Option<&str>) -> Option<&'static str> {
-    let media = media_type.map(|m| m.split(';').next().unwrap_or(m).trim().to_lowercase());
-    let by_type = match media.as_deref() {
-        Some("text/csv") => Some("csv"),
-        Some("text/tab-separated-values") => Some("tsv"),
-        Some("application/json") => Some("json"),
-        Some("text/html" | "application/xhtml+xml") => return None,
-        _ => None,
-    };
-    by_type.or_else(|| match ending(url)? {
-        "csv" => Some("csv"),
-        "tsv" => Some("tsv"),
-        "json" => Some("json"),
-        _ => None,
-    })
-}
-
-/// Of the kinds that are worth a name.
-fn ending(url: &str) -> Option<&'static str> {
-    const KNOWN: &[&str] =
-        &["csv", "tsv", "json", "zip", "gz", "xlsx", "xls", "ods", "docx", "pptx", "parquet", "db"];
-    let path = url.split(['?', '#']).next().unwrap_or(url).to_lowercase();
-    let (_, ending) = path.rsplit('/').next()?.rsplit_once('.')?;
-    KNOWN.iter().find(|known| **known == ending).copied()
-}
-
-/// The ending of a picture, by its first bytes.
-fn picture(bytes: &[u8]) -> Option<&'static str> {
-    let kinds: [(&[u8], &str); 6] = [
-        (b"\x89PNG", "png"),
-        (b"\xff\xd8\xff", "jpg"),
-        (b"GIF8", "gif"),
-        (b"BM", "bmp"),
-        (b"II*\0", "tif"),
-        (b"MM\0*", "tif"),
-    ];
-    let known = kinds.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, ending)| *ending);
-    known.or_else(|| (bytes.starts_with(b"RIFF") && bytes.get(8..12)? == b"WEBP").then_some("webp"))
 }
 
 async fn blocking<T: Send + 'static>(

@@ -11,7 +11,7 @@ use ozone_python::CancellationToken;
 use ozone_tools::egress::{Beyond, Egress};
 use ozone_tools::web::fetch::{Allowed, FetchLimits, Fetcher};
 use ozone_tools::web::search::{Backend, Engine};
-use ozone_tools::web::{Web, WebOptions, tools};
+use ozone_tools::web::{Document, Documents, Web, WebOptions, tools};
 use ozone_tools::{Call, Tool, ToolError, ToolOutput};
 use ozone_types::WebAction;
 use ozone_web::{Index, Site, mark_id};
@@ -451,7 +451,44 @@ async fn what_was_opened_lies_as_files_where_python_works() {
 
     let mut without = Reader(tools(&web, &WebOptions::default()));
     let told = without.refused("http://grid.test/solar.png").await;
-    assert!(told.contains("it is a picture, which cannot be read as a page"), "{told}");
+    assert!(told.contains("it is a picture: it cannot be read as a page"), "{told}");
+}
+
+/// Whoever reads documents is given; here it is one that knows one.
+#[tokio::test]
+async fn a_document_is_a_page_if_somebody_reads_it() {
+    let (address, _) = server(|path, _| match path {
+        "/census.pdf" => answer("200 OK", "Content-Type: application/pdf\r\n", "%PDF-1.7 good"),
+        "/broken.pdf" => answer("200 OK", "Content-Type: application/pdf\r\n", "%PDF-1.7"),
+        _ => not_found(),
+    })
+    .await;
+    let documents: Documents = Arc::new(|name, bytes| {
+        assert_eq!(name, "document.pdf");
+        let read = match bytes.ends_with(b"good") {
+            true => Ok(Document {
+                parts: vec![
+                    ("page 1".into(), "Customers【x†y】".into()),
+                    ("page 2".into(), "2025: 2,694\n".into()),
+                ],
+                notes: vec!["page 3 holds a picture alone".into()],
+            }),
+            false => Err("it has no pages".into()),
+        };
+        Box::pin(std::future::ready(read))
+    });
+    let web = Web { documents: Some(documents), ..fetching(beyond(address), limits()) };
+    let folder = tempfile::tempdir().unwrap();
+    let folder = Some(folder.path().to_owned());
+    let mut reader = Reader::of(web, WebOptions { folder, ..WebOptions::default() });
+    let opened = reader.open("http://grid.test/census.pdf").await.unwrap();
+    let lines = "L1: [page 1]\nL2: Customers〖x‡y〗\nL3: [page 2]\nL4: 2025: 2,694";
+    assert!(opened.text.contains(lines), "{}", opened.text);
+    assert!(opened.text.contains("[page 3 holds a picture alone]"), "{}", opened.text);
+    assert!(opened.text.contains("[For Python: web/census.pdf (13 bytes)]"), "{}", opened.text);
+    assert_eq!(opened.web.unwrap().lines[0].last, 4);
+    let broken = reader.open("http://grid.test/broken.pdf").await.unwrap().text;
+    assert!(broken.contains("its text cannot be read (it has no pages)"), "{broken}");
 }
 
 fn backend(engine: Engine, address: SocketAddr) -> Backend {
@@ -485,7 +522,7 @@ async fn several_searches_become_one_list_without_doubles() {
     let folder = tempfile::tempdir().unwrap();
     let index = Some(own_pages(folder.path()));
     let backends = vec![backend(Engine::Searxng, searxng)];
-    let web = Web { index, backends, fetcher: None };
+    let web = Web { index, backends, ..Web::default() };
     let mut reader = Reader::of(web, WebOptions::default());
     let found = reader.call("web_search", json!({"queries": ["load Calderon"]})).await.unwrap();
     let WebAction::Search { sources, .. } = found.web.unwrap().action else { panic!() };
