@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ozone_model::{Calls, Enforces, Stop};
 use ozone_prompt::ToolCall;
+use ozone_tools::web::WebCall;
 use ozone_types::{ErrorCode, IncompleteReason, ResponseError};
 
 use crate::choice::Offer;
@@ -68,7 +69,7 @@ pub(crate) struct Used {
     /// A call was run or handed over: where one was due, it was made.
     pub called: bool,
     mends: u32,
-    /// How often each `(name, arguments)` was run.
+    /// How often each `(name, arguments)` was run; of looks at pages, how often in a row.
     repeats: BTreeMap<(String, String), u32>,
     /// The model was told that no call is left.
     warned: bool,
@@ -100,6 +101,11 @@ impl Rules<'_> {
         let built_in = self.offer.built_in.iter().map(|s| s.name.as_str());
         built_in.chain(self.offer.client.iter().map(|t| t.spec.name.as_str())).collect()
     }
+}
+
+/// A link's number leads from what was shown last: after another look the same call leads elsewhere.
+fn is_look(name: &str) -> bool {
+    [WebCall::Search, WebCall::Open, WebCall::Find].iter().any(|call| call.name() == name)
 }
 
 impl Used {
@@ -224,7 +230,11 @@ impl Used {
             ));
         }
         let repeats_max = rules.limits.repeats_max;
-        let count = self.repeats.entry((call.name.clone(), call.arguments.clone())).or_default();
+        let key = (call.name.clone(), call.arguments.clone());
+        if is_look(&call.name) && !self.repeats.contains_key(&key) {
+            self.repeats.retain(|(name, _), _| !is_look(name));
+        }
+        let count = self.repeats.entry(key).or_default();
         *count += 1;
         if *count > repeats_max.saturating_mul(2) {
             self.warned = true;

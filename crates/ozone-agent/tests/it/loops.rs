@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use ozone_agent::Limits;
 use ozone_model::Script;
-use ozone_tools::Step;
+use ozone_tools::{ScriptedTool, Shown, Step, Tool};
 use ozone_types::{Fold, ResponseStatus};
+use serde_json::json;
 
-use crate::support::{Scene, prints, runs, says, show};
+use crate::support::{Scene, call, prints, runs, says, show};
 
 #[tokio::test]
 async fn it_thinks_calls_reads_and_answers() {
@@ -232,4 +233,22 @@ async fn a_conversation_that_does_not_fit_fails_with_the_cause() {
     assert!(
         show(&response).starts_with("failed the question is too long for this model: 11 tokens")
     );
+}
+
+/// A link's number leads from what was shown last, and another look comes between.
+#[tokio::test]
+async fn a_look_at_pages_is_a_repeat_only_in_a_row() {
+    let names = ["open", "find", "open", "find", "open", "find", "find", "find"];
+    let names = names.map(|name| format!("web_{name}"));
+    let script = names.iter().map(|name| says(&call(name, json!({"id": "1"}))));
+    let scene = Scene::new(script.chain([says("5")])).await;
+    let tool = |name: &str| -> Box<dyn Tool> {
+        let shown = Shown::McpCall { server_label: "pages".into(), name: name.into() };
+        Box::new(ScriptedTool::new((0..8).map(|_| prints("a page"))).shown_as(name, shown))
+    };
+    let tools = vec![tool("web_open"), tool("web_find")];
+    let response = scene.run_tools(scene.store.clone(), tools).await;
+    assert_eq!(response.status, ResponseStatus::Completed);
+    let told = format!("{:?}", scene.backend.requests()[8].turns);
+    assert_eq!((told.matches("a page").count(), told.matches("not run").count()), (7, 1), "{told}");
 }
