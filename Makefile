@@ -8,7 +8,7 @@ CARGO_FLAGS := --release --locked
 # With nextest where it is installed, with cargo's own runner elsewhere: the same tests.
 TEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo "nextest run" || echo "test")
 
-.PHONY: ask build test test-clients setup check eval-curve clean help
+.PHONY: ask build test test-clients setup check eval-curve demo-energy clean help
 
 ask: build ## asks the shipped model Q="…"
 	@target/release/ozone ask "$$OZONE_QUESTION"
@@ -34,6 +34,10 @@ CURVE := target/release/ozone eval hard -n 400 --out runs/curve
 eval-curve: build ## draws accuracy against cost of the shipped models: docs/curve.svg
 	@$(CURVE) $(foreach model,$(notdir $(wildcard models/*)),-m $(model)) \
 		-e none -e low -e medium -e high --svg docs/curve.svg --html runs/curve.html
+
+# A made-up state with its own web. MODEL=… asks a model of your configuration in place of the script.
+demo-energy: setup ## shows a question being answered with sources, an image tool and a chart
+	@cargo xtask demo-energy $(if $(MODEL),--model $(MODEL))
 
 clean: ## removes what was built
 	@cargo clean

@@ -16,6 +16,7 @@ missing=()
 command -v g++ >/dev/null || missing+=(g++)
 command -v cmake >/dev/null || missing+=(cmake)
 command -v bwrap >/dev/null || missing+=(bubblewrap)
+command -v tesseract >/dev/null || missing+=(tesseract-ocr)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 case "$(ldconfig -p)${LIBCLANG_PATH:+ libclang.so}" in
     *libclang.so* | *libclang-[0-9]*.so*) ;;

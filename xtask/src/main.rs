@@ -1,6 +1,7 @@
-//! The project's own commands: `cargo xtask check` and `cargo xtask bench`.
+//! The project's own commands: `cargo xtask check`, `cargo xtask bench` and `cargo xtask demo-energy`.
 
 mod bench;
+mod demo;
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -15,12 +16,15 @@ enum Task {
     Check,
     /// Speed, side by side in one run, as JSON.
     Bench(bench::BenchArgs),
+    /// A question about a made-up state, answered before your eyes with sources and a chart.
+    DemoEnergy(demo::DemoArgs),
 }
 
 fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Check => check(),
         Task::Bench(args) => bench::run(&args),
+        Task::DemoEnergy(args) => demo::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

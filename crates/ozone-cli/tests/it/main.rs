@@ -2,6 +2,7 @@
 
 mod cost;
 mod costs;
+mod energy;
 mod eval;
 mod faults;
 mod kill;
