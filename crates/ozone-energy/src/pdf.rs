@@ -36,7 +36,7 @@ pub fn page(title: &str, rows: &[Vec<(u32, String)>]) -> Vec<u8> {
     let (count, table) = (objects.len() + 1, file.len());
     let _ = write!(file, "xref\n0 {count}\n0000000000 65535 f \n");
     for start in starts {
-        let _ = write!(file, "{start:010} 00000 n \n");
+        let _ = writeln!(file, "{start:010} 00000 n ");
     }
     let _ = write!(
         file,

@@ -38,9 +38,9 @@ impl Engine {
 
     /// The answer to the query string of an address.
     pub fn answer(&self, query_string: &str) -> Value {
-        let pairs = query_string.split('&').filter_map(|pair| pair.split_once('='));
-        let query = pairs.filter(|(key, _)| *key == "q").map(|(_, value)| decoded(value));
-        let query = query.last().unwrap_or_default();
+        let mut pairs = query_string.split('&').filter_map(|pair| pair.split_once('='));
+        let query = pairs.find(|(key, _)| *key == "q");
+        let query = query.map(|(_, value)| decoded(value)).unwrap_or_default();
         let asked: Vec<String> = words(&query).collect();
         let score = |entry: &Entry| {
             let of = |word: &String| {

@@ -1,5 +1,7 @@
 //! Calderon, its web and its judge.
 
+mod judging;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
