@@ -68,8 +68,11 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
         let search = example(&package, &[])?;
         let package = ["--package", "ozone-image", "--example", "tools_bench"];
         let picture = example(&package, &[&args.repeats.to_string()])?;
-        let both = json!({"search": search, "jpeg_24_mp_to_1_mp": picture});
-        report.insert("tools".into(), both);
+        let package = ["--package", "ozone-store", "--example", "pdf_bench"];
+        let pdf = example(&package, &[])?;
+        let all =
+            json!({"search": search, "jpeg_24_mp_to_1_mp": picture, "pdf_300_pages_indexed": pdf});
+        report.insert("tools".into(), all);
     }
     if is_asked(Part::Server) {
         let package = ["--package", "ozone-server", "--example", "bench"];

@@ -1,4 +1,4 @@
-//! The marks in an answer to citations: `【a1b2†notes.md】` of files, `【g3fa01†L12-L18】` of lines of
+//! The marks in an answer to citations: `【a1b2†a.pdf†page 3】` of files, `【g3fa01†L12-L18】` of lines of
 //! pages.
 //!
 //! A mark that the loop gave the model is taken out of the text, and a citation stands in its place;
@@ -7,7 +7,7 @@
 //! such brackets stays as it was written. What might be the beginning of a mark is held back until
 //! it is told, so that the deltas never say what the text does not.
 
-use ozone_tools::file_search::mark_id;
+use ozone_tools::file_search::{PAGE, mark_id};
 use ozone_tools::web;
 use ozone_types::{Annotation, FoundPassage, SeenLines};
 
@@ -16,10 +16,19 @@ const CLOSE: char = '】';
 /// A longer text between brackets is no mark.
 const MARK_BYTES_MAX: usize = 1024;
 
+/// A file of which the model was shown passages.
+#[derive(Debug, Clone)]
+struct KnownFile {
+    mark: String,
+    id: String,
+    name: String,
+    /// The pages that they stand on.
+    pages: Vec<u32>,
+}
+
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Marks {
-    /// `(mark, file id, file name)`
-    known: Vec<(String, String, String)>,
+    known: Vec<KnownFile>,
     /// What was shown of pages.
     lines: Vec<SeenLines>,
     /// What looks like a mark of lines is one, known or not.
@@ -49,10 +58,14 @@ enum Mark {
 impl Marks {
     /// Passages that an answer may cite from now on.
     pub fn learn(&mut self, found: &[FoundPassage]) {
-        for FoundPassage { file_id, filename, .. } in found {
-            if !self.known.iter().any(|(_, id, _)| id == file_id) {
-                self.known.push((mark_id(file_id), file_id.clone(), filename.clone()));
-            }
+        for FoundPassage { file_id, filename, page, .. } in found {
+            let at = self.known.iter().position(|file| file.id == *file_id);
+            let at = at.unwrap_or_else(|| {
+                let (mark, id, name) = (mark_id(file_id), file_id.clone(), filename.clone());
+                self.known.push(KnownFile { mark, id, name, pages: vec![] });
+                self.known.len() - 1
+            });
+            self.known[at].pages.extend(page);
         }
     }
 
@@ -141,13 +154,16 @@ impl Marks {
     }
 
     fn file(&self, inner: &str, index: u64) -> Option<Annotation> {
-        let (id, name) = inner.split_once('†').unwrap_or((inner, ""));
-        let of_this_mark = || self.known.iter().filter(|(mark, ..)| mark == id.trim());
-        let (_, file_id, filename) = of_this_mark()
-            .find(|(_, _, filename)| filename == name)
-            .or_else(|| of_this_mark().next())?;
-        let (file_id, filename) = (file_id.clone(), filename.clone());
-        Some(Annotation::FileCitation { file_id, filename, index })
+        let mut spelt = inner.split('†');
+        let (id, name) = (spelt.next().unwrap_or_default(), spelt.next().unwrap_or_default());
+        let of_this_mark = || self.known.iter().filter(|file| file.mark == id.trim());
+        let file =
+            of_this_mark().find(|file| file.name == name).or_else(|| of_this_mark().next())?;
+        // A page that the model was not shown is not cited; its file is.
+        let page = spelt.next().and_then(|page| page.trim().strip_prefix(PAGE)?.parse().ok());
+        let page = page.filter(|page| file.pages.contains(page));
+        let (file_id, filename) = (file.id.clone(), file.name.clone());
+        Some(Annotation::FileCitation { file_id, filename, index, page })
     }
 
     /// Lines of a page, if all of them were shown.

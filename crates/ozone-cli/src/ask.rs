@@ -9,6 +9,7 @@ use ozone_agent::pro::{self, Folders};
 use ozone_agent::request::InvalidRequest;
 use ozone_agent::{Costs, Limits, OfferedTools, Outfit, Pro, ProPolicy, Request, Run};
 use ozone_cost::{Amount, Budget, BudgetRule, LedgerQuery, Over, Payer, Price, PriceBook, Total};
+use ozone_files::Reader;
 use ozone_python::Refill;
 use ozone_server::{McpUse, mcp_tools};
 use ozone_store::{Journal, Ledger, Owner, SqliteStore, Store, StoreError, Stored};
@@ -21,6 +22,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{BackendEntry, Common, Config, ModelEntry, SHIPPED};
+use crate::documents;
 use crate::failure::Failure;
 use crate::files;
 use crate::interrupt::Interrupts;
@@ -40,6 +42,8 @@ Examples:
                                         several samples vote; few where they agree
   ozone ask --pro --samples 32 --max-cost 0.10 -e high \"…\"
   ozone ask -i receipt.jpg \"What was the total?\"
+  ozone ask -f contract.pdf \"When can it be terminated?\"
+  ozone ask -i scan.pdf#3 \"Who signed?\"
   ozone ask -f sales.csv \"What is the mean of the second column?\"
   ozone ask --mcp github \"Which issues mention timeouts?\"
   ozone ask --json \"gcd of 84 and 36?\" | jq .usage
@@ -47,11 +51,13 @@ Examples:
 pub struct AskArgs {
     /// The question; `-`, or nothing with input piped in, reads it from stdin.
     question: Vec<String>,
-    /// A picture to look at (PNG, JPEG, WebP, GIF, TIFF, BMP, SVG). A model that cannot see works
-    /// with measurements and text that is read. May be repeated.
+    /// A picture to look at (PNG, JPEG, WebP, GIF, TIFF, BMP, SVG), or pages of a PDF (`scan.pdf`,
+    /// `scan.pdf#3`). A model that cannot see works with measurements and text that is read. May be
+    /// repeated.
     #[arg(short, long = "image", value_name = "FILE")]
     images: Vec<PathBuf>,
-    /// A file that Python can read, by its name, in its current folder.
+    /// A file to read: PDF, Office, OpenDocument, EPUB, RTF, HTML, CSV, JSON, text, archives. Python has
+    /// it by its name in its current folder. May be repeated.
     #[arg(short, long = "file", value_name = "FILE")]
     files: Vec<PathBuf>,
     /// A model of the configuration, or a GGUF file.
@@ -167,7 +173,8 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     let (effort, policy) = (args.effort.or(entry.effort), entry.pro.clone());
     let coords = entry.coords;
     // The shipped model has not learnt the tools for pictures.
-    let works_on_images = !args.no_tools && entry.id != SHIPPED;
+    let is_shipped = entry.id == SHIPPED;
+    let works_on_images = !args.no_tools && !is_shipped;
     let files_dir = config.data_dir()?.join("files").join(id.as_str());
     let finished = stored.as_ref().is_some_and(|s| s.status.is_terminal());
     let asked_at = clock();
@@ -181,13 +188,24 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     let model = tokio::task::spawn_blocking(move || setup::model(&entry)).await??;
 
     let profile = pictures::profile(&model, coords);
+    let reader = files::reader()?;
     let request = match stored {
         Some(stored) => serde_json::from_value(stored.request)?,
         None => {
             let prepared = async {
-                files::copy(args.files.iter().chain(&args.images), &files_dir)?;
+                let sees = profile.reads_images || works_on_images;
+                let given = Given::place(args, sees, &files_dir, &reader).await?;
                 let album =
-                    pictures::open(&args.images, works_on_images, &files_dir, profile, &name)?;
+                    pictures::open(&given.images, works_on_images, &files_dir, profile, &name)?;
+                // The shipped model has not learnt to read documents; Python has them.
+                let text = if is_shipped || given.files.is_empty() || question.trim().is_empty() {
+                    String::new()
+                } else {
+                    let window = model.backend.info().context_window;
+                    let (reader, has_tools) = (reader.clone(), !args.no_tools);
+                    documents::begin(&given.files, &files_dir, reader, window, has_tools).await?
+                };
+                let question = asked(question, &given.files) + &text;
                 let mut request = request(args, question, &name, &model, album.as_ref())?;
                 request.effort = effort;
                 request.tools = offered(&args.mcp, pages.is_some())?;
@@ -223,16 +241,21 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     }
     let container_id = id.as_str().replacen("resp_", "cntr_", 1);
     let python = python.map(Arc::new);
-    let interpreter = python.clone();
+    let (interpreter, files_reader) = (python.clone(), reader.clone());
     let tools_in = move |folder: PathBuf| -> Vec<Box<dyn Tool>> {
         let Some(python) = &interpreter else { return vec![] };
         let opens_pictures = pages.as_ref().is_some_and(|web| web.fetcher.is_some());
         let images = pictures::tools(&folder, profile, works_on_images && opens_pictures);
+        let documents = documents::tools(&folder, &files_reader);
         let options = WebOptions { folder: Some(folder.clone()), ..WebOptions::default() };
         let pages = pages.as_ref().map(|pages| web_tools(pages, &options));
         let python = PythonTool::new(python.source(), container_id.clone(), Some(folder));
         let python: Box<dyn Tool> = Box::new(python);
-        std::iter::once(python).chain(images).chain(pages.into_iter().flatten()).collect()
+        std::iter::once(python)
+            .chain(images)
+            .chain(documents)
+            .chain(pages.into_iter().flatten())
+            .collect()
     };
     let mut journal = Journal::open(store.clone(), id.clone()).await?;
     let lines = journal.lines(0);
@@ -430,6 +453,50 @@ async fn find(store: &dyn Store, name: &str) -> Result<Stored, Failure> {
         .ok_or_else(|| Failure::usage("no run waits to be resumed"))
 }
 
+/// What a question came with.
+struct Given {
+    files: Vec<PathBuf>,
+    /// By their names in the folder.
+    images: Vec<PathBuf>,
+}
+
+impl Given {
+    /// Puts everything into the response's folder. Files that are pictures, and pages of PDFs that
+    /// were asked for as pictures, are pictures.
+    async fn place(
+        args: &AskArgs,
+        sees: bool,
+        folder: &Path,
+        reader: &Reader,
+    ) -> Result<Given, Failure> {
+        let (more, files): (Vec<PathBuf>, Vec<PathBuf>) =
+            args.files.iter().cloned().partition(|path| sees && files::is_picture(path));
+        let (mut plain, mut pages) = (vec![], vec![]);
+        for image in args.images.iter().chain(&more) {
+            match documents::page_of(image) {
+                Some((pdf, page)) => pages.push((pdf, page)),
+                None => plain.push(image.clone()),
+            }
+        }
+        files::copy(files.iter().chain(&plain), folder)?;
+        let mut images = plain;
+        for (pdf, page) in pages {
+            images.extend(documents::draw(&pdf, page, folder, reader).await?);
+        }
+        Ok(Given { files, images })
+    }
+}
+
+/// The question with the names of its files.
+fn asked(mut question: String, files: &[PathBuf]) -> String {
+    if !files.is_empty() && !question.trim().is_empty() {
+        let names = files.iter().filter_map(|file| file.file_name());
+        let names: Vec<_> = names.map(|name| name.to_string_lossy()).collect();
+        question.push_str(&format!("\n\nFiles in the current folder: {}", names.join(", ")));
+    }
+    question
+}
+
 fn request(
     args: &AskArgs,
     mut question: String,
@@ -437,12 +504,6 @@ fn request(
     model: &Model,
     album: Option<&Album>,
 ) -> Result<Request, Failure> {
-    let empty = question.trim().is_empty();
-    if !args.files.is_empty() && !empty {
-        let names: Vec<_> = args.files.iter().filter_map(|f| f.file_name()).collect();
-        let names: Vec<_> = names.iter().map(|n| n.to_string_lossy()).collect();
-        question.push_str(&format!("\n\nFiles in the current folder: {}", names.join(", ")));
-    }
     if let Some(album) = album.filter(|_| !args.no_tools) {
         question.push_str(&format!("\n\n{}", album.told()));
     }

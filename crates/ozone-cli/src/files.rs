@@ -1,11 +1,20 @@
 //! The files of a question, beside the code that reads them.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
+
+use ozone_files::{Limits, Reader};
 
 use crate::failure::Failure;
 
 /// The largest file that is put beside the code.
 const FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// What reads files as text: this program, started again for each file.
+pub fn reader() -> Result<Reader, Failure> {
+    let executable = std::env::current_exe()?;
+    Ok(Reader::new(Some(&executable), Limits::default()))
+}
 
 /// Copies files of the user's to where code and tools find them by their names.
 pub fn copy<'a>(
@@ -31,7 +40,7 @@ pub fn copy<'a>(
     Ok(())
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let say =
         |e: &dyn std::fmt::Display| Failure::usage(format!("cannot read {}: {e}", path.display()));
     let length = path.metadata().map_err(|e| say(&e))?.len();
@@ -39,6 +48,14 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
         return Err(say(&format!("{length} bytes, at most {FILE_BYTES_MAX} are taken")));
     }
     std::fs::read(path).map_err(|e| say(&e))
+}
+
+/// Whether a file begins as pictures do that a model can look at.
+pub fn is_picture(path: &Path) -> bool {
+    let mut head = [0; 4];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    let is_webp = &head == b"RIFF" && path.extension().is_some_and(|end| end == "webp");
+    read.is_ok() && (is_webp || matches!(&head, b"\x89PNG" | [0xff, 0xd8, 0xff, _] | b"GIF8"))
 }
 
 /// Files that the code wrote; an empty folder goes.

@@ -5,6 +5,7 @@ mod config;
 mod cost;
 mod curves;
 mod doctor;
+mod documents;
 mod eval;
 mod failure;
 mod files;
@@ -76,6 +77,10 @@ fn main() -> ExitCode {
     // The sandboxed worker of the subset interpreter is this very program.
     if std::env::args().nth(1).as_deref() == Some(Subset::WORKER_ARGUMENT) {
         return Subset::serve();
+    }
+    // So is the process in which a stranger's file is read.
+    if std::env::args().nth(1).as_deref() == Some(ozone_files::Reader::ARGUMENT) {
+        return ozone_files::serve();
     }
     let cli = Cli::parse();
     // A server's log is its face; the other commands speak for themselves.

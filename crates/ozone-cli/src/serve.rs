@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 
 use crate::config::{Common, Config, SHIPPED};
 use crate::failure::Failure;
+use crate::files;
 use crate::interrupt::Interrupts;
 use crate::mcp;
 use crate::setup::{self, Python};
@@ -98,6 +99,7 @@ async fn serve(args: &ServeArgs, config: &Config) -> Result<(), Failure> {
             .split_whitespace()
             .map(SealingKey::from_text)
             .collect(),
+        reader: files::reader()?,
         containers_dir: config.data_dir()?.join("containers"),
         limits: ServerLimits::default(),
         clock: crate::ask::clock,

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ozone_files::Reader;
 use ozone_store::passages::terms;
 use ozone_tools::egress::{Beyond, Egress, IpNet};
-use ozone_tools::web::Web;
 use ozone_tools::web::fetch::{FetchLimits, Fetcher};
 use ozone_tools::web::search::{Backend, Engine};
+use ozone_tools::web::{Document, Documents, Web};
 use ozone_web::{Index, IndexError, Refreshed, Site};
 use serde::Deserialize;
 
@@ -121,7 +122,22 @@ pub fn open(config: &Config) -> Result<Option<Arc<Web>>, Failure> {
     };
     let index = index(config)?;
     let is_empty = index.is_none() && backends.is_empty() && fetcher.is_none();
-    Ok((!is_empty).then(|| Arc::new(Web { index, backends, fetcher, documents: None })))
+    let documents = Some(documents(crate::files::reader()?));
+    Ok((!is_empty).then(|| Arc::new(Web { index, backends, fetcher, documents })))
+}
+
+/// PDFs and Office documents of the web are read as a user's are.
+fn documents(reader: Reader) -> Documents {
+    Arc::new(move |name, bytes| {
+        let reader = reader.clone();
+        Box::pin(async move {
+            let read = reader.document(&name, bytes.into()).await;
+            let read = read.map_err(|e| format!("the reader did not start ({e})"))?;
+            let document = read.map_err(|why| why.to_string())?;
+            let parts = document.parts.into_iter().map(|part| (part.label(), part.text));
+            Ok(Document { parts: parts.collect(), notes: document.notes })
+        })
+    })
 }
 
 /// What of it works, for a person.

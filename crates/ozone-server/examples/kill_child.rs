@@ -121,6 +121,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         accounts: Accounts::default(),
         keys: Keys::default(),
         sealing_keys: vec![],
+        reader: ozone_files::Reader::new(None, ozone_files::Limits::default()),
         containers_dir: folder.join("containers"),
         limits: ServerLimits::default(),
         clock: || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64),

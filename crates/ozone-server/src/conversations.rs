@@ -56,7 +56,7 @@ impl App {
             let message = format!("Invalid 'items': at most {ADDED_MAX} are added at once.");
             return Err(ApiError::coded("items", "invalid_value", message));
         }
-        let mut fetches = self.fetches(true);
+        let mut fetches = self.fetches(true, ozone_agent::request::INPUT_BYTES_MAX / 2);
         let (mut changes, mut views) = (vec![], vec![]);
         for (index, given) in items.iter().enumerate() {
             // Sealed reasoning belongs to a model: it is opened when a response uses it.

@@ -40,6 +40,8 @@ pub(crate) struct Fetches {
     limits: FetchLimits,
     count: usize,
     bytes_left: usize,
+    /// Of the text of files, wherever they come from.
+    text_bytes_left: usize,
     deadline: Instant,
 }
 
@@ -53,15 +55,35 @@ struct Fetched {
 }
 
 impl Fetches {
-    pub fn new(egress: &Egress, limits: &ServerLimits, pictures: bool) -> Self {
+    pub fn new(
+        egress: &Egress,
+        limits: &ServerLimits,
+        pictures: bool,
+        text_bytes_left: usize,
+    ) -> Self {
         Fetches {
             egress: egress.clone(),
             pictures,
             limits: limits.fetch,
             count: 0,
             bytes_left: limits.body_bytes_max,
+            text_bytes_left,
             deadline: Instant::now() + limits.fetch.time_max,
         }
+    }
+
+    /// Whether the model sees pictures.
+    pub fn pictures(&self) -> bool {
+        self.pictures
+    }
+
+    /// So much room for the text of files is still left.
+    pub fn text_bytes_left(&self) -> usize {
+        self.text_bytes_left
+    }
+
+    pub fn took_text(&mut self, bytes: usize) {
+        self.text_bytes_left = self.text_bytes_left.saturating_sub(bytes);
     }
 
     /// The picture of an `image_url` as a `data:` URL, unless it is one already.
@@ -85,15 +107,7 @@ impl Fetches {
 
     /// The name and the content of a `file_url`.
     pub async fn file(&mut self, url: &str, param: &str) -> Result<(String, Vec<u8>), ApiError> {
-        let fetched = self.fetch(url, param, "text/*, */*;q=0.5", FILE).await?;
-        if !is_text(&fetched.media_type) {
-            let message = format!(
-                "The file at '{param}' is {}, and this model reads only text files; put it into a \
-                 container for the python tool.",
-                fetched.kind()
-            );
-            return Err(ApiError::coded(param, "unsupported_file", message));
-        }
+        let fetched = self.fetch(url, param, "*/*", FILE).await?;
         Ok((fetched.name, fetched.bytes))
     }
 
@@ -204,34 +218,4 @@ fn inline(data: &str, param: &str) -> Result<(), ApiError> {
             Err(ApiError::coded(param, "invalid_base64_image", message))
         }
     }
-}
-
-/// What may be text by its kind. Whether it is, its bytes say.
-fn is_text(media_type: &str) -> bool {
-    const TEXT: &[&str] = &[
-        "",
-        "application/ecmascript",
-        "application/javascript",
-        "application/json",
-        "application/jsonl",
-        "application/ld+json",
-        "application/octet-stream",
-        "application/sql",
-        "application/toml",
-        "application/x-httpd-php",
-        "application/x-javascript",
-        "application/x-ndjson",
-        "application/x-python",
-        "application/x-sh",
-        "application/x-tex",
-        "application/x-yaml",
-        "application/xml",
-        "application/yaml",
-        "image/svg+xml",
-    ];
-    media_type.starts_with("text/")
-        || media_type.ends_with("+json")
-        || media_type.ends_with("+xml")
-        || media_type.ends_with("+yaml")
-        || TEXT.contains(&media_type)
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ozone_store::passages::{Search, Weights};
+use ozone_store::passages::{Hit, Search, Weights};
 use ozone_tools::{FileSearchTool, Tool, ToolError};
 use ozone_types::FoundPassage;
 use serde_json::{Map, Value};
@@ -221,7 +221,7 @@ impl App {
         queries: &[String],
     ) -> Result<Vec<FoundPassage>, ApiError> {
         // By store, file and number.
-        let mut best: HashMap<(String, String, u64), (f64, String)> = HashMap::new();
+        let mut best: HashMap<(String, String, u64), (f64, Hit)> = HashMap::new();
         for store in &looking.stores {
             self.use_vector_store(tenant, store).await?;
             let files = match &looking.filter {
@@ -241,17 +241,16 @@ impl App {
                     if hit.score < looking.score_min {
                         continue;
                     }
-                    let place = best
-                        .entry((store.clone(), hit.file, hit.number))
-                        .or_insert((hit.score, hit.text));
-                    place.0 = place.0.max(hit.score);
+                    let (score, key) = (hit.score, (store.clone(), hit.file.clone(), hit.number));
+                    let place = best.entry(key).or_insert((score, hit));
+                    place.0 = place.0.max(score);
                 }
             }
         }
         let mut best: Vec<_> = best.into_iter().collect();
         best.sort_by(|(a, (x, _)), (b, (y, _))| y.total_cmp(x).then_with(|| a.cmp(b)));
         let mut found: Vec<FoundPassage> = vec![];
-        for ((store, file, _), (score, text)) in best {
+        for ((store, file, _), (score, hit)) in best {
             if found.len() == looking.results_max {
                 break;
             }
@@ -264,7 +263,8 @@ impl App {
                 _ => Map::new(),
             };
             let filename = card["filename"].as_str().unwrap_or("file").to_owned();
-            found.push(FoundPassage { file_id: file, filename, score, attributes, text });
+            let Hit { text, page, .. } = hit;
+            found.push(FoundPassage { file_id: file, filename, score, attributes, text, page });
         }
         Ok(found)
     }
@@ -278,7 +278,7 @@ impl App {
         let none = Map::new();
         let cards = self.cards(tenant, store).await?;
         let wanted = cards.iter().map(|card| &card["view"]).filter(|view| {
-            view["status"] == "completed"
+            (view["status"] == "completed" || view["status"] == "in_progress")
                 && filter.holds(view["attributes"].as_object().unwrap_or(&none))
         });
         Ok(wanted.filter_map(|view| view["id"].as_str().map(str::to_owned)).collect())

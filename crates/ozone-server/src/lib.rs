@@ -13,12 +13,14 @@ mod chat;
 mod check;
 mod conversations;
 mod counting;
+mod documents;
 mod error;
 mod fetch;
 mod fields;
 mod file_search;
 mod files;
 mod images;
+mod indexing;
 mod mcp;
 mod models;
 mod prepare;
@@ -197,6 +199,8 @@ pub struct Server {
     pub keys: Keys,
     /// The first seals `encrypted_content`, all open it. Empty: one is made and kept in the store.
     pub sealing_keys: Vec<SealingKey>,
+    /// Makes text of users' files.
+    pub reader: ozone_files::Reader,
     /// Holds a folder for each container.
     pub containers_dir: PathBuf,
     pub limits: ServerLimits,

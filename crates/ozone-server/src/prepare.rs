@@ -99,7 +99,10 @@ impl App {
         let reads_images = entry.backend.info().reads_images;
         let works_on_images = images::asked(&create.tools, entry)?;
         let takes_images = reads_images || works_on_images;
-        let mut fetches = self.fetches(takes_images);
+        // The files of a request fill at most half of the context, at four bytes a token.
+        let window = entry.backend.info().context_window;
+        let file_text_bytes_max = usize::try_from(window).unwrap_or(usize::MAX).saturating_mul(2);
+        let mut fetches = self.fetches(takes_images, file_text_bytes_max);
         let mut input = vec![];
         for (index, item) in create.input.iter().enumerate() {
             let place = format!("input[{index}]");
@@ -392,8 +395,8 @@ impl App {
     }
 
     /// What the URLs of one request may use up.
-    pub fn fetches(&self, pictures: bool) -> Fetches {
-        Fetches::new(&self.mcp.egress, &self.limits, pictures)
+    pub fn fetches(&self, pictures: bool, file_text_bytes_max: usize) -> Fetches {
+        Fetches::new(&self.mcp.egress, &self.limits, pictures, file_text_bytes_max)
     }
 
     /// Puts the content of stored, sent and fetched files where the parts only name them.
@@ -428,44 +431,12 @@ impl App {
                 }
                 Some("input_file") => {
                     let (name, bytes) = self.sent_file(tenant, &fields, fetches).await?;
-                    let text = String::from_utf8(bytes).map_err(|_| {
-                        let message = format!(
-                            "The file '{name}' is no text (UTF-8), and this model reads only text \
-                             files; put it into a container for the python tool."
-                        );
-                        ApiError::coded(&place, "unsupported_file", message)
-                    })?;
-                    let text = format!("<file name=\"{name}\">\n{text}\n</file>");
-                    *part = json!({ "type": "input_text", "text": text });
+                    *part = self.read_file(&name, bytes, &place, fetches).await?;
                 }
                 Some(_) | None => {}
             }
         }
         Ok(())
-    }
-
-    async fn sent_file(
-        &self,
-        tenant: &Tenant,
-        fields: &Fields<'_>,
-        fetches: &mut Fetches,
-    ) -> Result<(String, Vec<u8>), ApiError> {
-        let given_name = fields.string("filename")?.map(str::to_owned);
-        if let Some(url) = fields.string("file_url")? {
-            let (name, bytes) = fetches.file(url, &fields.param("file_url")).await?;
-            return Ok((given_name.unwrap_or(name), bytes));
-        }
-        if let Some(data) = fields.string("file_data")? {
-            let encoded = data.rsplit_once("base64,").map_or(data, |(_, encoded)| encoded);
-            let bytes = STANDARD.decode(encoded.trim()).map_err(|e| {
-                let param = fields.param("file_data");
-                ApiError::coded(&param, "invalid_base64", format!("Invalid '{param}': {e}."))
-            })?;
-            return Ok((given_name.unwrap_or_else(|| "file".to_owned()), bytes));
-        }
-        let id = fields.required("file_id")?;
-        let file = self.file_bytes(tenant, id, &fields.param("file_id")).await?;
-        Ok((file.name, file.bytes))
     }
 
     /// The container of a response with tools that need one: the one that was named, the one that

@@ -2,9 +2,7 @@
 //!
 //! A store and each file in it has a card, a document that is the API's object. All changes to a
 //! store's cards go through [`Shelf`], one at a time and each in one transaction with the passages,
-//! so that its counts are never off. Indexing goes on in the background, piece by piece: each piece
-//! first looks whether its file is still wanted, and a file that a killed process left half-indexed
-//! is indexed anew at the next start.
+//! so that its counts are never off. How a file is read and indexed stands in `indexing.rs`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,14 +10,14 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::routing::{get as getting, post};
 use axum::{Extension, Json, Router};
-use ozone_store::passages::{Chunking, Passage, Source, Unreadable, keywords, text_of};
+use ozone_store::passages::{Chunking, Source, keywords};
 use ozone_store::{Change, Order, Page};
 use serde_json::{Map, Value, json};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::app::{App, document, mint};
 use crate::auth::Tenant;
-use crate::error::{ApiError, causes};
+use crate::error::ApiError;
 use crate::fields::Fields;
 use crate::file_search::Looking;
 use crate::prepare::{Paging, Who};
@@ -29,7 +27,7 @@ const STORE: &str = "vector_store";
 const FILE: &str = "vector_store_file";
 const BATCH: &str = "vector_store_batch";
 /// A file that waits to be indexed, or is being indexed.
-const PENDING: &str = "vector_store_pending";
+pub(crate) const PENDING: &str = "vector_store_pending";
 /// By which a file knows the stores that it is in: its parent is the file.
 const ATTACHED: &str = "vector_store_attached";
 
@@ -39,8 +37,6 @@ const ATTACHED_AT_ONCE_MAX: usize = 500;
 const DAYS_MAX: u64 = 365;
 const NAME_CHARS_MAX: usize = 512;
 const DAY_S: i64 = 24 * 60 * 60;
-/// Passages that go into the index in one transaction: journals wait for it.
-const PASSAGES_AT_ONCE: usize = 32;
 /// A store's last use is noted this exactly.
 const ACTIVE_S: i64 = 60;
 const CARDS_AT_ONCE: usize = 500;
@@ -87,13 +83,13 @@ fn no_batch(id: &str) -> ApiError {
 }
 
 /// A vector store that nobody else changes meanwhile, and what is to be changed of it.
-struct Shelf<'a> {
+pub(crate) struct Shelf<'a> {
     app: &'a App,
     tenant: &'a str,
     id: String,
     card: Value,
     batches: HashMap<String, Value>,
-    changes: Vec<Change>,
+    pub changes: Vec<Change>,
     _only: OwnedMutexGuard<()>,
 }
 
@@ -118,12 +114,16 @@ impl<'a> Shelf<'a> {
     }
 
     /// The same, for what an expired store no longer does.
-    async fn open_living(app: &'a App, tenant: &'a str, id: &str) -> Result<Shelf<'a>, ApiError> {
+    pub async fn open_living(
+        app: &'a App,
+        tenant: &'a str,
+        id: &str,
+    ) -> Result<Shelf<'a>, ApiError> {
         let shelf = Shelf::open(app, tenant, id).await?;
         if shelf.card["status"] == "expired" { Err(expired(id)) } else { Ok(shelf) }
     }
 
-    async fn file(&self, file: &str) -> Result<Option<Value>, ApiError> {
+    pub async fn file(&self, file: &str) -> Result<Option<Value>, ApiError> {
         let found = self.app.store.document(FILE, self.tenant, &key(&self.id, file)).await?;
         Ok(found.map(|d| d.body))
     }
@@ -139,7 +139,7 @@ impl<'a> Shelf<'a> {
     }
 
     /// Replaces a file's card, adds one, or takes it away; counts along.
-    async fn set(
+    pub async fn set(
         &mut self,
         file: &str,
         before: Option<&Value>,
@@ -238,7 +238,7 @@ impl<'a> Shelf<'a> {
     }
 
     /// Makes all changes at once.
-    async fn commit(mut self) -> Result<Value, ApiError> {
+    pub async fn commit(mut self) -> Result<Value, ApiError> {
         if self.card["status"] != "expired" {
             let open = self.card["file_counts"]["in_progress"] != 0;
             self.card["status"] = json!(if open { "in_progress" } else { "completed" });
@@ -324,7 +324,7 @@ impl NewFile {
     }
 }
 
-fn chunking_of(view: &Value) -> Chunking {
+pub(crate) fn chunking_of(view: &Value) -> Chunking {
     let tokens = |name: &str| view["chunking_strategy"]["static"][name].as_u64();
     let (max, overlap) = (tokens("max_chunk_size_tokens"), tokens("chunk_overlap_tokens"));
     max.zip(overlap)
@@ -539,141 +539,6 @@ impl App {
         Ok(())
     }
 
-    /// Goes on with what a process that is gone had to index.
-    pub async fn resume_indexing(self: &Arc<Self>) -> Result<(), ApiError> {
-        for pending in self.store.all_documents(PENDING).await? {
-            let file = pending.body["file"].as_str().unwrap_or_default().to_owned();
-            let run = pending.body["run"].clone();
-            self.tasks.spawn(self.clone().index(pending.tenant, pending.parent, file, run));
-        }
-        Ok(())
-    }
-
-    /// Indexes one file, whatever becomes of others.
-    async fn index(self: Arc<Self>, tenant: String, store: String, file: String, run: Value) {
-        let work = async {
-            // Nobody closes it.
-            let _place = self.indexing.acquire().await;
-            self.index_file(&tenant, &store, &file, &run).await
-        };
-        let failed = tokio::select! {
-            done = work => done,
-            // The next start goes on.
-            () = self.draining.cancelled() => return,
-        };
-        let Err(failed) = failed else { return };
-        let (code, message) = match &failed {
-            NotIndexed::Unwanted => return,
-            NotIndexed::Unreadable(Unreadable::Unsupported(why)) => ("unsupported_file", why),
-            NotIndexed::Unreadable(Unreadable::Invalid(why)) => ("invalid_file", why),
-            NotIndexed::Failed(e) => {
-                tracing::error!("{file} in {store}: {}", causes(e));
-                ("server_error", &"The file could not be indexed.".to_owned())
-            }
-        };
-        let failed = self.step(&tenant, &store, &file, &run, |card| {
-            card["view"]["status"] = json!("failed");
-            card["view"]["last_error"] = json!({ "code": code, "message": message });
-            card["view"]["usage_bytes"] = json!(0);
-            vec![Change::DeletePassages { shelf: store.clone(), file: Some(file.clone()) }]
-        });
-        match failed.await {
-            Ok(()) | Err(NotIndexed::Unwanted | NotIndexed::Unreadable(_)) => {}
-            Err(NotIndexed::Failed(e)) => tracing::error!("{file} in {store}: {}", causes(&e)),
-        }
-    }
-
-    /// One change of a file that is being indexed, if it is still wanted.
-    async fn step(
-        &self,
-        tenant: &str,
-        store: &str,
-        file: &str,
-        run: &Value,
-        change: impl FnOnce(&mut Value) -> Vec<Change>,
-    ) -> Result<(), NotIndexed> {
-        let mut shelf = match Shelf::open_living(self, tenant, store).await {
-            Err(ApiError::NotFound { .. } | ApiError::Invalid { .. }) => {
-                return Err(NotIndexed::Unwanted);
-            }
-            shelf => shelf?,
-        };
-        let before = shelf.file(file).await?.filter(|card| is_wanted(card, run));
-        let Some(before) = before else { return Err(NotIndexed::Unwanted) };
-        let mut after = before.clone();
-        let changes = change(&mut after);
-        shelf.set(file, Some(&before), Some(after)).await?;
-        shelf.changes.extend(changes);
-        shelf.commit().await?;
-        Ok(())
-    }
-
-    async fn index_file(
-        &self,
-        tenant: &str,
-        store: &str,
-        file: &str,
-        run: &Value,
-    ) -> Result<(), NotIndexed> {
-        let card = self.vector_store_file(tenant, store, file).await?;
-        let card = card.filter(|card| is_wanted(card, run)).ok_or(NotIndexed::Unwanted)?;
-        let bytes = self.store.bytes(file).await.map_err(ApiError::from)?.ok_or_else(|| {
-            NotIndexed::Unreadable(Unreadable::Invalid("The file was deleted.".into()))
-        })?;
-        let name = card["filename"].as_str().unwrap_or("file").to_owned();
-        let chunking = chunking_of(&card["view"]);
-        let (text, ranges) = blocking(move || {
-            let text: Arc<str> = text_of(&name, &bytes)?.into();
-            let at = |piece: &str| piece.as_ptr() as usize - text.as_ptr() as usize;
-            let ranges: Vec<_> = (chunking.cut(&text))
-                .map(|(piece, overlap)| (at(piece)..at(piece) + piece.len(), overlap))
-                .collect();
-            Ok::<_, Unreadable>((text, ranges))
-        })
-        .await?
-        .map_err(NotIndexed::Unreadable)?;
-
-        let source = Source { shelf: store.to_owned(), file: file.to_owned() };
-        // What a killed process left.
-        let before =
-            vec![Change::DeletePassages { shelf: store.to_owned(), file: Some(file.to_owned()) }];
-        let mut before = Some(before);
-        let count = ranges.len();
-        let mut put = 0;
-        for piece in ranges.chunks(PASSAGES_AT_ONCE) {
-            let (text, piece) = (text.clone(), piece.to_vec());
-            let length = piece.len();
-            let passages: Vec<Passage> = blocking(move || {
-                let passage = |(range, overlap)| Passage::new(&text[range], overlap);
-                piece.into_iter().map(passage).collect()
-            })
-            .await?;
-            let bytes: usize = passages.iter().map(|p| p.text().len()).sum();
-            let is_last = put + length == count;
-            let mut changes = before.take().unwrap_or_default();
-            changes.push(Change::PutPassages {
-                source: source.clone(),
-                from: put as u64,
-                passages,
-            });
-            if is_last {
-                changes.push(Change::PublishPassages(source.clone()));
-            }
-            self.step(tenant, store, file, run, |card| {
-                let view = &mut card["view"];
-                let used = if put == 0 { 0 } else { view["usage_bytes"].as_u64().unwrap_or(0) };
-                view["usage_bytes"] = json!(used + bytes as u64);
-                if is_last {
-                    view["status"] = json!("completed");
-                }
-                changes
-            })
-            .await?;
-            put += length;
-        }
-        Ok(())
-    }
-
     /// A file is deleted: no store has it any more.
     pub async fn detach_everywhere(&self, tenant: &str, file: &str) -> Result<(), ApiError> {
         let page = Page {
@@ -758,31 +623,6 @@ impl App {
         }
         Ok(Json(list))
     }
-}
-
-/// Why a file did not come to its end.
-enum NotIndexed {
-    /// It was deleted, cancelled or replaced meanwhile.
-    Unwanted,
-    Unreadable(Unreadable),
-    Failed(ApiError),
-}
-
-impl From<ApiError> for NotIndexed {
-    fn from(e: ApiError) -> Self {
-        NotIndexed::Failed(e)
-    }
-}
-
-fn is_wanted(card: &Value, run: &Value) -> bool {
-    card["run"] == *run && card["view"]["status"] == "in_progress"
-}
-
-/// Runs what takes a processor for long. A panic in there is our fault, and one file's alone.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, ApiError> {
-    tokio::task::spawn_blocking(work).await.map_err(ApiError::internal)
 }
 
 async fn create(
@@ -923,6 +763,7 @@ async fn search(
                 "filename": passage.filename,
                 "score": passage.score,
                 "attributes": passage.attributes,
+                "page": passage.page,
                 "content": [{ "type": "text", "text": passage.text }],
             })
         })

@@ -47,13 +47,12 @@ pub enum Change {
     DeleteBytes {
         id: String,
     },
-    /// Adds passages of a file from number `from` on. They are found once it is published.
+    /// Adds passages of a file from number `from` on; they are found at once.
     PutPassages {
         source: Source,
         from: u64,
         passages: Vec<Passage>,
     },
-    PublishPassages(Source),
     /// Those of a file, or all of a shelf.
     DeletePassages {
         shelf: String,

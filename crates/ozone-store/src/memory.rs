@@ -52,18 +52,13 @@ impl Shelf {
             Change::DeleteBytes { id } => {
                 self.bytes.remove(&id);
             }
-            Change::PutPassages { .. }
-            | Change::PublishPassages(_)
-            | Change::DeletePassages { .. } => {}
+            Change::PutPassages { .. } | Change::DeletePassages { .. } => {}
         }
     }
 }
 
 fn is_indexed(change: &Change) -> bool {
-    matches!(
-        change,
-        Change::PutPassages { .. } | Change::PublishPassages(_) | Change::DeletePassages { .. }
-    )
+    matches!(change, Change::PutPassages { .. } | Change::DeletePassages { .. })
 }
 
 fn index(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
@@ -71,7 +66,6 @@ fn index(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
         Change::PutPassages { source, from, passages } => {
             passages::sql::put(connection, source, *from, passages)
         }
-        Change::PublishPassages(source) => passages::sql::publish(connection, source),
         Change::DeletePassages { shelf, file } => {
             passages::sql::delete(connection, shelf, file.as_deref())
         }
@@ -118,7 +112,7 @@ impl MemoryStore {
                 Some(connection) => connection,
                 None => {
                     let connection = Connection::open_in_memory()?;
-                    connection.execute_batch(passages::sql::SCHEMA)?;
+                    passages::sql::prepare(&connection)?;
                     connection
                 }
             };

@@ -424,7 +424,6 @@ fn change(tx: &Connection, change: Change) -> Result<(), Failure> {
         Change::PutPassages { source, from, passages } => {
             return Ok(passages::sql::put(tx, &source, from, &passages)?);
         }
-        Change::PublishPassages(source) => return Ok(passages::sql::publish(tx, &source)?),
         Change::DeletePassages { shelf, file } => {
             return Ok(passages::sql::delete(tx, &shelf, file.as_deref())?);
         }

@@ -1,8 +1,8 @@
 //! Searching the files of vector stores, as a tool of the model.
 //!
 //! The tool knows no index: whoever serves gives it a [`Searcher`]. Each passage that the model reads
-//! stands behind a mark, `【a1b2†notes.md】`, and the model cites a passage by repeating its mark. A
-//! mark is a function of its file, so that it means the same in every call of a conversation and
+//! stands behind a mark, `【a1b2†notes.md】` or `【a1b2†report.pdf†page 3】`, and the model cites a
+//! passage by repeating its mark. A mark is a function of its file and page, so that it means the same in every call of a conversation and
 //! after a crash.
 
 use std::future::Future;
@@ -128,7 +128,7 @@ pub fn told(found: &[FoundPassage], chars_max: usize) -> String {
     // Room for the note.
     let (mut text, mut left) = (String::new(), chars_max.saturating_sub(80));
     for (at, passage) in found.iter().enumerate() {
-        let mark = mark(&passage.file_id, &passage.filename);
+        let mark = mark(&passage.file_id, &passage.filename, passage.page);
         let piece = format!("{mark}\n{}\n\n", passage.text.trim());
         let chars = piece.chars().count();
         if chars > left {
@@ -146,11 +146,15 @@ pub fn told(found: &[FoundPassage], chars_max: usize) -> String {
     text.trim_end().to_owned()
 }
 
-/// By which the model cites a file.
-pub fn mark(file_id: &str, filename: &str) -> String {
+/// By which the model cites a file, or a page of it.
+pub fn mark(file_id: &str, filename: &str, page: Option<u32>) -> String {
     let name: String = filename.chars().filter(|c| !matches!(c, '【' | '】' | '†')).collect();
-    format!("【{}†{name}】", mark_id(file_id))
+    let page = page.map(|page| format!("†{PAGE}{page}")).unwrap_or_default();
+    format!("【{}†{name}{page}】", mark_id(file_id))
 }
+
+/// What stands before the number of a page in a mark.
+pub const PAGE: &str = "page ";
 
 /// The part of a mark that tells files apart.
 pub fn mark_id(file_id: &str) -> String {

@@ -4,6 +4,8 @@
 //! Its outputs are text for the model, capped, with pictures and files beside it. What goes wrong
 //! is the model's to read ([`ToolError::BadArguments`]) unless it is our own fault.
 
+#[cfg(feature = "documents")]
+pub mod documents;
 #[cfg(feature = "egress")]
 pub mod egress;
 pub mod file_search;

@@ -367,6 +367,9 @@ pub enum Annotation {
         file_id: String,
         filename: String,
         index: u64,
+        /// From 1, where the file has pages. OpenAI's API has no such field.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        page: Option<u32>,
     },
     UrlCitation {
         url: String,
@@ -401,6 +404,9 @@ pub struct FoundPassage {
     pub attributes: serde_json::Map<String, Value>,
     #[serde(default)]
     pub text: String,
+    /// From 1, where the file has pages. OpenAI's API has no such field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
 }
 
 /// What a `web_search_call` does.

@@ -21,6 +21,7 @@ fn passage(file_id: &str, filename: &str, text: &str) -> FoundPassage {
         score: 0.5,
         attributes: Default::default(),
         text: text.into(),
+        page: None,
     }
 }
 
@@ -43,7 +44,7 @@ fn searches(queries: &[&str]) -> ozone_model::Script {
 }
 
 fn cite(name: &str) -> String {
-    mark(&format!("file-{name}"), &format!("{name}.md"))
+    mark(&format!("file-{name}"), &format!("{name}.md"), None)
 }
 
 /// The text of the last message, and `file@index` of its citations.
@@ -98,6 +99,35 @@ async fn a_search_for_nothing_is_told_so() {
     message   Nothing 【1】.
     completed
     "#);
+}
+
+/// Only pages that were found are cited; of another one the file is.
+#[tokio::test]
+async fn a_citation_names_the_page() {
+    let on_page = |page: Option<u32>| FoundPassage { page, ..passage("file-a", "a.pdf", "So.") };
+    let searcher = move |_: Vec<String>| -> Searching {
+        let found = vec![on_page(Some(3)), on_page(Some(12))];
+        Box::pin(async move { Ok(found) })
+    };
+    let tools: Vec<Box<dyn Tool>> = vec![Box::new(FileSearchTool::new(Arc::new(searcher)))];
+    let of = |page| mark("file-a", "a.pdf", page);
+    let answer = format!("So{}{}{}{}", of(Some(12)), of(Some(3)), of(Some(4)), of(None));
+    let scene = Scene::new([searches(&["a"]), says(&answer)]).await;
+    let response = scene.run_tools(scene.store.clone(), tools).await;
+    let Some(Item::Known(Known::Message { content: Text::Parts(parts), .. })) =
+        response.output.last()
+    else {
+        panic!("no message: {}", show(&response));
+    };
+    let Content::OutputText { text, annotations, .. } = &parts[0] else { panic!("no text") };
+    let page = |annotation: &Annotation| match annotation {
+        Annotation::FileCitation { page, .. } => *page,
+        other => panic!("{other:?}"),
+    };
+    let pages: Vec<Option<u32>> = annotations.iter().map(page).collect();
+    assert_eq!((text.as_str(), pages), ("So", vec![Some(12), Some(3), None, None]));
+    let read = format!("{:?}", scene.backend.requests()[1].turns);
+    assert!(read.contains(&of(Some(12))), "{read}");
 }
 
 /// What an earlier response found can be cited in the next one, though its item does not show it.

@@ -121,3 +121,79 @@ fn a_model_without_eyes_works_on_a_picture_by_its_tools() {
     assert!(text.starts_with("2 shapes"), "{text}");
     assert!(!response.to_string().contains("base64"));
 }
+
+/// A PDF with one line of text on each of its pages.
+fn pdf(pages: &[&str]) -> Vec<u8> {
+    let font = "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>";
+    let kids: Vec<String> = (0..pages.len()).map(|i| format!("{} 0 R", 3 + 2 * i)).collect();
+    let mut pdf = format!(
+        "%PDF-1.4\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n2 0 obj\n<</Type/Pages/Kids[{}]\
+         /Count {}>>\nendobj\n",
+        kids.join(" "),
+        pages.len()
+    );
+    for (text, index) in pages.iter().zip(0..) {
+        let content = format!("BT /F1 40 Tf 72 700 Td ({text}) Tj ET");
+        let (page, stream) = (3 + 2 * index, 4 + 2 * index);
+        pdf.push_str(&format!(
+            "{page} 0 obj\n<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents {stream} 0 R\
+             /Resources<</Font<</F1 {font}>>>>>>\nendobj\n{stream} 0 obj\n<</Length {}>>stream\n\
+             {content}\nendstream\nendobj\n",
+            content.len()
+        ));
+    }
+    // Readers find the objects of a PDF without a table, too.
+    pdf.push_str("trailer<</Root 1 0 R>>\n%%EOF");
+    pdf.into_bytes()
+}
+
+/// What does not fit into the question is opened, and cited by its page.
+#[test]
+fn a_long_document_is_searched_and_cited() {
+    let call = |name: &str, arguments: serde_json::Value| {
+        let call = json!({"name": name, "arguments": arguments});
+        says(&format!("<think>\nI look.\n</think>\n\n<tool_call>\n{call}\n</tool_call>"))
+    };
+    let mark = ozone_tools::file_search::mark("contract.pdf", "contract.pdf", Some(170));
+    let script = json!([
+        call("file_find", json!({"pattern": "terminated"})),
+        call("file_open", json!({"name": "contract.pdf", "page": 170})),
+        call("file_search", json!({"queries": ["termination"]})),
+        says(&format!("In May{mark}.")),
+    ]);
+    let home = Home::scripted(script, 0);
+    let filler = "word ".repeat(50);
+    let mut pages = vec![filler.as_str(); 200];
+    pages[169] = "It can be terminated in May.";
+    std::fs::write(home.path().join("contract.pdf"), pdf(&pages)).unwrap();
+    let output = home.run(&["ask", "--json", "-f", "contract.pdf", "When can it be terminated?"]);
+    let response = object(&output);
+    assert_eq!(response["status"], "completed", "{}", stderr(&output));
+    let items = response["output"].as_array().unwrap();
+    let outputs: Vec<&str> = items.iter().filter_map(|item| item["output"].as_str()).collect();
+    let [found, opened] = outputs[..] else { panic!("{response}") };
+    assert!(found.contains("`contract.pdf`, page 170 (part 170), L1: It can be"), "{found}");
+    assert!(opened.contains("[page 170; part 170 of 200]\nL1: It can be"), "{opened}");
+    let answer = &items.last().unwrap()["content"][0];
+    assert_eq!(answer["text"], "In May.");
+    assert_eq!(answer["annotations"][0]["page"], 170, "{answer}");
+}
+
+/// A page of a PDF is a picture where one is asked for.
+#[test]
+fn a_page_of_a_pdf_is_looked_at() {
+    let call =
+        json!({"name": "image_measure", "arguments": {"what": "components", "colour": "#000000"}});
+    let measures =
+        says(&format!("<think>\nI count.\n</think>\n\n<tool_call>\n{call}\n</tool_call>"));
+    let home = Home::scripted(json!([measures, says("Three letters.")]), 0);
+    std::fs::write(home.path().join("scan.pdf"), pdf(&["nothing", "LLL"])).unwrap();
+    let output = home.run(&["ask", "--json", "-i", "scan.pdf#2", "How many letters?"]);
+    let response = object(&output);
+    assert_eq!(response["status"], "completed", "{}", stderr(&output));
+    let items = response["output"].as_array().unwrap();
+    let text = items.iter().find_map(|item| item["output"].as_str()).unwrap();
+    assert!(text.starts_with("3 shapes"), "{text}");
+    let refused = home.run(&["ask", "-i", "scan.pdf#3", "How many letters?"]);
+    assert!(stderr(&refused).contains("pages 1 to 2"), "{}", stderr(&refused));
+}

@@ -89,6 +89,7 @@ pub fn serve(mut args: impl Iterator<Item = String>) -> Result<(), Error> {
         accounts: Accounts::default(),
         keys: Keys::default(),
         sealing_keys: vec![],
+        reader: ozone_files::Reader::new(None, ozone_files::Limits::default()),
         containers_dir: folder.join("containers"),
         limits: ServerLimits::default(),
         clock: || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64),

@@ -117,11 +117,13 @@ async fn a_text_file_at_a_url_is_read_by_the_model() {
     let named = json!({
         "type": "input_file", "filename": "b.json", "file_url": format!("{site}/data.json?token=x"),
     });
-    ask(&server, &[file(&format!("{site}/notes.md?token=x")), named]).await.ok();
+    let (notes, latin) = (file(&format!("{site}/notes.md?token=x")), format!("{site}/latin1.txt"));
+    ask(&server, &[notes, named, file(&latin)]).await.ok();
     let request = backend.requests().pop().unwrap();
     let Turn::Given(Message::User { text }) = &request.turns[0] else { panic!("{request:?}") };
     assert!(text.contains("<file name=\"notes.md\">\n# Größe: 3 m\n</file>"), "{text}");
     assert!(text.contains("<file name=\"b.json\">\n{\"a\": 1}\n</file>"), "{text}");
+    assert!(text.contains("<file name=\"latin1.txt\">\nGröße\n</file>"), "{text}");
 }
 
 /// So a later turn, a listing and a resumed run need the address no more.
@@ -152,7 +154,6 @@ async fn what_cannot_be_had_is_an_error_that_names_its_parameter() {
         (image("data:image/png;base64,%%%"), "image_url invalid_base64_image"),
         (image("data:image/png,plain"), "image_url invalid_base64_image"),
         (json!({"type": "input_image", "image_url": 7}), "image_url invalid_type"),
-        (file(&at("/paper.pdf")), "file_url unsupported_file"),
         (file(&at("/gone")), "file_url failed_to_download_file"),
         (file(&at("/big")), "file_url file_too_large"),
         (file(&at("/inside")), "file_url invalid_file_url"),
@@ -161,8 +162,8 @@ async fn what_cannot_be_had_is_an_error_that_names_its_parameter() {
         let refused = ask(&server, std::slice::from_ref(&part)).await;
         assert_eq!(refused.error(), format!("400 input[0].content[1].{expected}"), "{part}");
     }
-    let latin = ask(&server, &[file(&at("/latin1.txt"))]).await;
-    assert_eq!(latin.error(), "400 input[0].content[1] unsupported_file");
+    let broken = ask(&server, &[file(&at("/paper.pdf"))]).await;
+    assert_eq!(broken.error(), "400 input[0].content[1] invalid_file");
     assert!(backend.requests().is_empty());
     assert!(server.store.list(10).await.unwrap().is_empty(), "nothing is stored");
 }

@@ -127,6 +127,7 @@ async fn without_keys_only_this_machine_is_served() {
         accounts: ozone_server::Accounts::default(),
         keys: Keys::default(),
         sealing_keys: vec![],
+        reader: ozone_files::Reader::new(None, ozone_files::Limits::default()),
         containers_dir: server.containers.path().to_owned(),
         limits: ozone_server::ServerLimits::default(),
         clock: || 0,

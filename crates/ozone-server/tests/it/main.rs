@@ -4,6 +4,7 @@ mod chat;
 mod conversations;
 mod costs;
 mod counting;
+mod documents;
 mod faults;
 mod fetch;
 mod files;

@@ -68,6 +68,7 @@ impl Setup {
             accounts: self.accounts.clone(),
             keys: self.keys.clone(),
             sealing_keys: vec![SealingKey::from_text("a test's key")],
+            reader: file_reader(),
             containers_dir: self.containers.path().to_owned(),
             limits: self.limits,
             clock: || 1_800_000_000,
@@ -99,6 +100,16 @@ impl Setup {
             task,
         }
     }
+}
+
+/// The example `read_file` is the process in which files are read.
+fn file_reader() -> ozone_files::Reader {
+    let exe = std::env::current_exe().unwrap();
+    let example = exe.parent().unwrap().parent().unwrap().join("examples/read_file");
+    // A loaded machine is no reason to fail.
+    let time_max = std::time::Duration::from_secs(300);
+    let limits = ozone_files::Limits { time_max, ..ozone_files::Limits::default() };
+    ozone_files::Reader::new(Some(&example), limits)
 }
 
 pub struct TestServer {

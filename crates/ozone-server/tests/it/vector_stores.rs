@@ -189,7 +189,7 @@ async fn bad_files_fail_by_themselves() {
         [
             "failed invalid_file",
             "failed unsupported_file",
-            "failed unsupported_file",
+            "failed invalid_file",
             "failed invalid_file",
             "completed -",
         ]
@@ -499,7 +499,7 @@ fn tool_call(queries: &[&str]) -> Script {
 
 /// The mark of a file, as the model reads it.
 fn mark(file_id: &str, filename: &str) -> String {
-    ozone_tools::file_search::mark(file_id, filename)
+    ozone_tools::file_search::mark(file_id, filename, None)
 }
 
 struct Asked {

@@ -1,6 +1,6 @@
 //! The passages of files, found by what they say: the index behind vector stores.
 //!
-//! A file becomes text ([`text_of`]), the text passages ([`Chunking`]), and each passage a bag of
+//! The text of a file becomes passages ([`Chunking`]), and each passage a bag of
 //! terms for SQLite's full-text index, with a vector beside it where an embedding model is at hand.
 //! Candidates come from the index by BM25 and from the vectors by their angle; their scores are
 //! computed here, from the statistics of their own vector store alone, so that they lie in 0 to 1
@@ -10,11 +10,9 @@ mod chunk;
 mod score;
 pub(crate) mod sql;
 mod terms;
-mod text;
 
 pub use chunk::Chunking;
 pub use terms::{keywords, terms};
-pub use text::{Unreadable, text_of};
 
 /// A file in a vector store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -31,6 +29,8 @@ pub struct Passage {
     /// So many of its first bytes end the passage before, too.
     overlap: usize,
     terms: Vec<String>,
+    /// Of the file, from 1.
+    page: Option<u32>,
     /// Of length 1.
     vector: Option<Vec<f32>>,
 }
@@ -39,7 +39,12 @@ impl Passage {
     pub fn new(text: impl Into<String>, overlap: usize) -> Self {
         let text = text.into();
         let terms = terms::terms(&text);
-        Passage { text, overlap, terms, vector: None }
+        Passage { text, overlap, terms, page: None, vector: None }
+    }
+
+    pub fn on_page(mut self, page: Option<u32>) -> Self {
+        self.page = page;
+        self
     }
 
     /// With what an embedding model makes of it.
@@ -88,6 +93,7 @@ pub struct Hit {
     /// Its place in the file.
     pub number: u64,
     pub text: String,
+    pub page: Option<u32>,
     /// 0 to 1. Of words: the share of the query's information that the passage holds. Of vectors:
     /// the cosine of their angle, where that is not negative.
     pub score: f64,

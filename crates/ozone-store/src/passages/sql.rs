@@ -9,12 +9,11 @@ use super::score::{self, Wanted};
 use super::terms::{keywords, terms};
 use super::{Hit, Passage, Piece, Search, Source};
 
-pub(crate) const SCHEMA: &str = "
+const SCHEMA: &str = "
 create table if not exists passage_sources (
     number integer primary key,
     shelf text not null,
     file text not null,
-    ready integer not null default 0,
     passages integer not null default 0,
     terms integer not null default 0,
     unique (shelf, file)
@@ -26,6 +25,7 @@ create table if not exists passages (
     text text not null,
     overlap integer not null,
     vector blob,
+    page integer,
     unique (source, number)
 );
 create virtual table if not exists passage_terms using fts5(
@@ -40,7 +40,21 @@ const CANDIDATES_PER_HIT: usize = 8;
 
 type Sql<T> = rusqlite::Result<T>;
 
-/// Adds passages from number `from` on. They are found once their source is published.
+/// Makes the tables, or adds to them what an earlier version did not have.
+pub(crate) fn prepare(connection: &Connection) -> Sql<()> {
+    connection.execute_batch(SCHEMA)?;
+    let has_pages: bool = connection.query_row(
+        "select exists (select 1 from pragma_table_info('passages') where name = 'page')",
+        [],
+        |row| row.get(0),
+    )?;
+    if !has_pages {
+        connection.execute_batch("alter table passages add column page integer")?;
+    }
+    Ok(())
+}
+
+/// Adds passages from number `from` on.
 pub(crate) fn put(
     connection: &Connection,
     source: &Source,
@@ -58,10 +72,17 @@ pub(crate) fn put(
         let vector = passage.vector.as_ref().map(|v| to_bytes(v));
         connection
             .prepare_cached(
-                "insert into passages (source, number, text, overlap, vector)
-                 values (?1, ?2, ?3, ?4, ?5)",
+                "insert into passages (source, number, text, overlap, vector, page)
+                 values (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
-            .execute(params![number, at, passage.text, passage.overlap as i64, vector])?;
+            .execute(params![
+                number,
+                at,
+                passage.text,
+                passage.overlap as i64,
+                vector,
+                passage.page
+            ])?;
         let id = connection.last_insert_rowid();
         connection
             .prepare_cached("insert into passage_terms (rowid, shelf, terms) values (?1, ?2, ?3)")?
@@ -74,13 +95,6 @@ pub(crate) fn put(
              where number = ?1",
         )?
         .execute(params![number, passages.len() as i64, length as i64])?;
-    Ok(())
-}
-
-pub(crate) fn publish(connection: &Connection, source: &Source) -> Sql<()> {
-    connection
-        .prepare_cached("update passage_sources set ready = 1 where shelf = ?1 and file = ?2")?
-        .execute([&source.shelf, &source.file])?;
     Ok(())
 }
 
@@ -125,7 +139,7 @@ pub(crate) fn search(connection: &Connection, search: &Search) -> Sql<Vec<Hit>> 
     let (count, length): (i64, i64) = connection
         .prepare_cached(
             "select coalesce(sum(passages), 0), coalesce(sum(terms), 0) from passage_sources
-             where shelf = ?1 and ready",
+             where shelf = ?1",
         )?
         .query_row([&search.shelf], |row| Ok((row.get(0)?, row.get(1)?)))?;
     if count == 0 || search.limit == 0 {
@@ -154,18 +168,18 @@ pub(crate) fn search(connection: &Connection, search: &Search) -> Sql<Vec<Hit>> 
     ids.dedup();
     let mut hits = vec![];
     for id in ids {
-        let (file, number, text): (String, i64, String) = connection
+        let (file, number, text, page): (String, i64, String, Option<u32>) = connection
             .prepare_cached(
-                "select s.file, p.number, p.text from passages p
+                "select s.file, p.number, p.text, p.page from passages p
                  join passage_sources s on s.number = p.source where p.id = ?1",
             )?
-            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
         let words = score::words(&wanted, &terms(&text), length_mean);
         let angle = angles.get(&id).copied().unwrap_or(0.0);
         let all = weights.text + weights.embedding;
         let score = (weights.text * words + weights.embedding * angle) / all;
         if score > 0.0 {
-            hits.push(Hit { file, number: number as u64, text, score });
+            hits.push(Hit { file, number: number as u64, text, page, score });
         }
     }
     // The sort is stable.
@@ -207,7 +221,7 @@ fn by_words(connection: &Connection, search: &Search, wanted: &[Wanted]) -> Sql<
             "select p.id from passage_terms
              join passages p on p.id = passage_terms.rowid
              join passage_sources s on s.number = p.source
-             where passage_terms match ?1 and s.ready
+             where passage_terms match ?1
              and (?2 is null or s.file in (select value from json_each(?2)))
              order by bm25(passage_terms, 0.0, 1.0) limit ?3",
         )?
@@ -222,7 +236,7 @@ fn by_angle(connection: &Connection, search: &Search, query: &[f32]) -> Sql<Hash
     connection
         .prepare_cached(
             "select p.id, p.vector from passages p join passage_sources s on s.number = p.source
-             where s.shelf = ?1 and s.ready and p.vector is not null
+             where s.shelf = ?1 and p.vector is not null
              and (?2 is null or s.file in (select value from json_each(?2)))",
         )?
         .query_map(params![search.shelf, files(search)], |row| {

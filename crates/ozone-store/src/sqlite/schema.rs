@@ -91,7 +91,7 @@ pub fn bring(connection: &mut Connection) -> rusqlite::Result<i64> {
     }
     if version <= VERSION {
         connection.execute_batch(ledger::SCHEMA)?;
-        connection.execute_batch(passages::sql::SCHEMA)?;
+        passages::sql::prepare(connection)?;
     }
     Ok(version)
 }

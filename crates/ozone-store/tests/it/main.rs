@@ -1,6 +1,5 @@
 //! One suite for both stores.
 
-mod fuzz;
 mod library;
 
 use std::sync::Arc;

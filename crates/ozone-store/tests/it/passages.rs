@@ -1,17 +1,16 @@
-//! One suite for both indexes of passages; and what becomes text, and how it is cut.
+//! One suite for both indexes of passages; and how a text is cut.
 
 use std::sync::Arc;
 
-use ozone_store::passages::{
-    Chunking, Passage, Search, Source, Unreadable, Weights, keywords, text_of,
-};
+use ozone_store::passages::{Chunking, Passage, Search, Source, Weights, keywords};
 use ozone_store::{Change, Library, MemoryStore, SqliteStore};
 use proptest::prelude::*;
 
 on_both! {
     the_passage_that_says_most_of_the_query_comes_first
     a_shelf_is_searched_alone
-    what_is_not_published_is_not_found
+    a_file_is_found_while_it_grows
+    a_passage_keeps_its_page
     deleted_passages_are_gone
     only_the_named_files_are_searched
     words_are_found_in_any_form_and_script
@@ -29,10 +28,7 @@ fn source(shelf: &str, file: &str) -> Source {
 fn put(shelf: &str, file: &str, texts: &[&str]) -> Vec<Change> {
     let passages = texts.iter().map(|text| Passage::new(*text, 0)).collect();
     let source = source(shelf, file);
-    vec![
-        Change::PutPassages { source: source.clone(), from: 0, passages },
-        Change::PublishPassages(source),
-    ]
+    vec![Change::PutPassages { source, from: 0, passages }]
 }
 
 fn search(shelf: &str, query: &str) -> Search {
@@ -76,13 +72,25 @@ async fn a_shelf_is_searched_alone(store: Arc<dyn Library>) {
     assert!(found(&*store, search("vs_4", "red")).await.is_empty());
 }
 
-async fn what_is_not_published_is_not_found(store: Arc<dyn Library>) {
-    let mut changes = put("vs_1", "a", &["red apples"]);
-    let publish = changes.pop().unwrap();
-    store.apply(changes).await.unwrap();
-    assert!(found(&*store, search("vs_1", "apples")).await.is_empty());
-    store.apply(vec![publish]).await.unwrap();
+async fn a_file_is_found_while_it_grows(store: Arc<dyn Library>) {
+    store.apply(put("vs_1", "a", &["red apples"])).await.unwrap();
     assert_eq!(found(&*store, search("vs_1", "apples")).await, ["a/0"]);
+    let passages = vec![Passage::new("more apples", 0)];
+    let source = source("vs_1", "a");
+    store.apply(vec![Change::PutPassages { source, from: 1, passages }]).await.unwrap();
+    assert_eq!(found(&*store, search("vs_1", "apples")).await, ["a/0", "a/1"]);
+}
+
+async fn a_passage_keeps_its_page(store: Arc<dyn Library>) {
+    let passages =
+        vec![Passage::new("red apples", 0).on_page(Some(7)), Passage::new("green pears", 0)];
+    let put = Change::PutPassages { source: source("vs_1", "a"), from: 0, passages };
+    store.apply(vec![put]).await.unwrap();
+    let page = async |query: &str| {
+        let hits = store.search(search("vs_1", query)).await.unwrap();
+        hits[0].page
+    };
+    assert_eq!((page("apples").await, page("pears").await), (Some(7), None));
 }
 
 async fn deleted_passages_are_gone(store: Arc<dyn Library>) {
@@ -169,9 +177,8 @@ async fn vectors_find_what_words_do_not(store: Arc<dyn Library>) {
         passage("a car park", [0.5, 0.5]),
         Passage::new("a tree without a vector", 0),
     ];
-    let source = source("vs_1", "a");
-    let put = Change::PutPassages { source: source.clone(), from: 0, passages };
-    store.apply(vec![put, Change::PublishPassages(source)]).await.unwrap();
+    let put = Change::PutPassages { source: source("vs_1", "a"), from: 0, passages };
+    store.apply(vec![put]).await.unwrap();
     let with = |text: f64, embedding: f64| Search {
         vector: Some(vec![3.0, 0.0]),
         weights: Weights { text, embedding },
@@ -226,64 +233,6 @@ async fn the_index_is_kept() {
 }
 
 #[test]
-fn text_comes_out_of_many_kinds_of_files() {
-    assert_eq!(text_of("a.txt", "Grüße".as_bytes()).unwrap(), "Grüße");
-    assert_eq!(text_of("a.txt", b"\xef\xbb\xbfa\r\nb").unwrap(), "a\nb");
-    assert_eq!(text_of("a", b"Gr\xfc\xdfe").unwrap(), "Grüße");
-    let utf16: Vec<u8> = [0xfeff_u16]
-        .into_iter()
-        .chain("häß".encode_utf16())
-        .collect::<Vec<_>>()
-        .iter()
-        .flat_map(|u| u.to_le_bytes())
-        .collect();
-    assert_eq!(text_of("a.csv", &utf16).unwrap(), "häß");
-    let page = b"<html><head><title>T</title><style>p{color:red}</style><script>let x=1</script>\
-        </head><body><h1>Tea &amp; more</h1><p>Boil <b>water</b>.</p><table><tr><td>one</td>\
-        <td>two</td></tr></table></body></html>";
-    let text = text_of("a.HTML", page).unwrap();
-    for word in ["Tea & more", "water", "one", "two"] {
-        assert!(text.contains(word), "{text}");
-    }
-    assert!(!text.contains("color") && !text.contains("let x") && !text.contains('<'), "{text}");
-    let json = format!("{{\"items\":[{}1]}}", "1,".repeat(2000));
-    assert!(text_of("a.json", json.as_bytes()).unwrap().lines().count() > 2000);
-}
-
-#[test]
-fn what_is_no_text_is_told_apart() {
-    let unsupported = |name: &str, bytes: &[u8]| {
-        assert!(matches!(text_of(name, bytes), Err(Unreadable::Unsupported(_))), "{name}");
-    };
-    unsupported("a.docx", b"PK\x03\x04\x14\x00\x06\x00");
-    unsupported("a.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR");
-    unsupported("a.txt", b"PK\x03\x04...");
-    let noise: Vec<u8> =
-        (0..10_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    unsupported("a.bin", &noise);
-    for empty in [&b""[..], b"  \n\t ", b"\xef\xbb\xbf"] {
-        assert!(matches!(text_of("a.txt", empty), Err(Unreadable::Invalid(_))));
-    }
-    assert!(matches!(text_of("a.html", b"<p></p>"), Err(Unreadable::Invalid(_))));
-    let huge = vec![b'a'; 20_000_001];
-    assert!(matches!(text_of("a.txt", &huge), Err(Unreadable::Invalid(_))));
-}
-
-/// A page whose elements stand within one another without end is refused, not parsed for ever.
-#[test]
-fn a_hostile_page_is_read_or_refused_soon() {
-    let deep = "<div>".repeat(300_000);
-    assert!(matches!(text_of("a.html", deep.as_bytes()), Err(Unreadable::Invalid(_))));
-    let formatting = "<b><i>".repeat(900) + "text";
-    assert!(text_of("a.html", formatting.as_bytes()).unwrap().contains("text"));
-    let icons = "<svg><path d='M0'/><circle r='1'/></svg>".repeat(3000)
-        + &format!("<script>{}</script>one", "if(a<b){c()}".repeat(3000));
-    assert_eq!(text_of("a.html", icons.as_bytes()).unwrap().trim(), "one");
-    let unclosed = "<p>one<td>two".repeat(20_000);
-    assert!(text_of("a.html", unclosed.as_bytes()).unwrap().contains("one"));
-}
-
-#[test]
 fn a_passage_ends_where_the_text_does() {
     let chunking = Chunking::new(100, 0).unwrap();
     let (long, end) = ("word ".repeat(60), "The end of it.\n\n");
@@ -318,10 +267,5 @@ proptest! {
         for (piece, known) in pieces {
             prop_assert!(piece.len() <= tokens * 4 && known <= overlap * 4);
         }
-    }
-
-    #[test]
-    fn no_file_breaks_the_reader(bytes in prop::collection::vec(any::<u8>(), 0..400), html: bool) {
-        let _ = text_of(if html { "a.html" } else { "a.json" }, &bytes);
     }
 }

@@ -1,5 +1,7 @@
 //! One suite for every tool, then what Python alone does.
 
+#[cfg(feature = "documents")]
+mod documents;
 #[cfg(feature = "egress")]
 mod egress;
 #[cfg(feature = "image")]

@@ -1,75 +1,28 @@
-//! The bytes of a file to text that can be searched.
+//! Text as it stands: in any encoding that can be told, HTML without its tags, JSON with lines.
 
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 
-/// Why a file has no text, in words for who sent it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
-    /// A kind of file that is not read here.
-    #[error("{0}")]
-    Unsupported(String),
-    /// A file of a known kind with nothing in it, or too much.
-    #[error("{0}")]
-    Invalid(String),
-}
+use crate::{Kind, Out, Unit, Unreadable};
 
-/// As many as OpenAI takes of one file, at four bytes a token.
-pub const TEXT_BYTES_MAX: usize = 5_000_000 * 4;
 /// Columns at which the text of a page is wrapped.
 const PAGE_COLUMNS: usize = 120;
-/// Elements within one another; no page has so many, and the parser's time grows with their square.
-const PAGE_DEPTH_MAX: usize = 2000;
+/// A JSON file with longer lines than this is given lines of its own.
+const LINE_BYTES_MEAN_MAX: usize = 500;
 
-/// The text of a file: plain text in any encoding that can be told, Markdown, CSV, JSON, code, and
-/// HTML without its tags. `name` tells what kind it is.
-pub fn text_of(name: &str, bytes: &[u8]) -> Result<String, Unreadable> {
-    if bytes.is_empty() {
-        return Err(Unreadable::Invalid("The file is empty.".into()));
-    }
-    if let Some(kind) = known_binary(bytes) {
-        return Err(Unreadable::Unsupported(format!(
-            "The file is {kind}, which is not read here."
-        )));
-    }
+pub(crate) fn read(kind: Kind, bytes: &[u8], out: &mut Out<'_>) -> Result<(), Unreadable> {
+    out.has_room(bytes.len() / 4)?;
     let text = decoded(bytes)?;
-    let text = match extension(name).as_str() {
-        "html" | "htm" | "xhtml" => page(&text)?,
-        "json" => lined(text),
+    let text = match kind {
+        Kind::Html => page(&text, out.limits.depth_max)?,
+        Kind::Json => lined(text),
         _ => text,
     };
-    if text.trim().is_empty() {
-        return Err(Unreadable::Invalid("There is no text in the file.".into()));
-    }
-    if text.len() > TEXT_BYTES_MAX {
-        let message =
-            format!("The file holds more than {} tokens of text; split it.", TEXT_BYTES_MAX / 4);
-        return Err(Unreadable::Invalid(message));
-    }
-    Ok(text)
-}
-
-fn extension(name: &str) -> String {
-    name.rsplit_once('.').map(|(_, end)| end.to_lowercase()).unwrap_or_default()
-}
-
-/// Kinds of files that are no text, by their first bytes.
-fn known_binary(bytes: &[u8]) -> Option<&'static str> {
-    let kinds: [(&[u8], &str); 9] = [
-        (b"%PDF", "a PDF"),
-        (b"PK\x03\x04", "an Office document or a ZIP archive"),
-        (b"\xd0\xcf\x11\xe0", "an old Office document"),
-        (b"\x89PNG", "a picture"),
-        (b"\xff\xd8\xff", "a picture"),
-        (b"GIF8", "a picture"),
-        (b"RIFF", "a picture or a sound"),
-        (b"\x1f\x8b", "a gzip archive"),
-        (b"SQLite format 3\0", "a database"),
-    ];
-    kinds.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, kind)| *kind)
+    out.begins(kind, Some(1));
+    out.part(Unit::Text, 1, None, text)
 }
 
 /// UTF-8, UTF-16 with its mark, or else Windows-1252, if no control characters are in it.
-fn decoded(bytes: &[u8]) -> Result<String, Unreadable> {
+pub(crate) fn decoded(bytes: &[u8]) -> Result<String, Unreadable> {
     let garbage = || Unreadable::Unsupported("The file is no text in a known encoding.".into());
     let (text, had_errors) = match Encoding::for_bom(bytes) {
         Some((encoding, bom)) => encoding.decode_without_bom_handling(&bytes[bom..]),
@@ -87,16 +40,17 @@ fn decoded(bytes: &[u8]) -> Result<String, Unreadable> {
     Ok(text.chars().filter(|c| !is_control(*c)).collect::<String>().replace("\r\n", "\n"))
 }
 
-fn page(html: &str) -> Result<String, Unreadable> {
-    if depth(html) > PAGE_DEPTH_MAX {
+/// The parser's time grows with the square of the depth; no page is very deep.
+pub(crate) fn page(html: &str, depth_max: usize) -> Result<String, Unreadable> {
+    if depth(html) > depth_max {
         let message = "The page's elements stand too deep within one another.";
-        return Err(Unreadable::Invalid(message.into()));
+        return Err(Unreadable::invalid(message));
     }
     html2text::config::plain_no_decorate()
         .raw_mode(true)
         .allow_width_overflow()
         .string_from_read(html.as_bytes(), PAGE_COLUMNS)
-        .map_err(|e| Unreadable::Invalid(format!("The page could not be read: {e}.")))
+        .map_err(|e| Unreadable::invalid(format!("The page could not be read: {e}.")))
 }
 
 /// How deep elements stand within one another at most, roughly: those that need no end tag do not
@@ -135,7 +89,7 @@ fn depth(html: &str) -> usize {
 
 /// JSON on one line has no places where it may be cut well: it gets lines.
 fn lined(json: String) -> String {
-    if json.len() / (json.matches('\n').count() + 1) < 500 {
+    if json.len() / (json.matches('\n').count() + 1) < LINE_BYTES_MEAN_MAX {
         return json;
     }
     let value: Option<serde_json::Value> = serde_json::from_str(&json).ok();
