@@ -73,6 +73,20 @@ fn draw(text: &str, limits: &Limits) -> Result<(RgbImage, Vec<String>), DecodeEr
     Ok((rgb(&pixmap), notes))
 }
 
+/// A drawing of our own, at the size that is asked for, over white. Its fonts are DejaVu Sans (also
+/// bold), DejaVu Serif and DejaVu Sans Mono.
+pub fn drawn(svg: &str, [width, height]: [u32; 2]) -> Result<RgbImage, DecodeError> {
+    let broken = |why: String| DecodeError::Broken { format: Format::Svg, why };
+    check_size(width.into(), height.into(), &Limits::default())?;
+    let tree = usvg::Tree::from_str(svg, &svg_options()).map_err(|e| broken(e.to_string()))?;
+    let mut pixmap =
+        Pixmap::new(width, height).ok_or_else(|| broken("the drawing has no size".to_owned()))?;
+    pixmap.fill(resvg::tiny_skia::Color::WHITE);
+    let (across, down) = (width as f32 / tree.size().width(), height as f32 / tree.size().height());
+    resvg::render(&tree, Transform::from_scale(across, down), &mut pixmap.as_mut());
+    Ok(rgb(&pixmap))
+}
+
 /// Of an opaque pixmap: no factor of alpha is in its colours.
 pub(crate) fn rgb(pixmap: &Pixmap) -> RgbImage {
     let data = pixmap.data().chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
@@ -99,9 +113,11 @@ fn fonts() -> Arc<fontdb::Database> {
         let mut fonts = fontdb::Database::new();
         fonts.load_font_data(dejavu::sans::regular().to_vec());
         fonts.load_font_data(dejavu::sans::bold().to_vec());
+        fonts.load_font_data(dejavu::serif::regular().to_vec());
+        fonts.load_font_data(dejavu::sans_mono::regular().to_vec());
         fonts.set_sans_serif_family("DejaVu Sans");
-        fonts.set_serif_family("DejaVu Sans");
-        fonts.set_monospace_family("DejaVu Sans");
+        fonts.set_serif_family("DejaVu Serif");
+        fonts.set_monospace_family("DejaVu Sans Mono");
         Arc::new(fonts)
     };
     FONTS.get_or_init(load).clone()

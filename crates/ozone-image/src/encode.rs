@@ -22,6 +22,13 @@ pub fn png(pixels: &RgbImage) -> Result<Vec<u8>, image::ImageError> {
     Ok(bytes)
 }
 
+/// As JPEG of a quality from 1 to 100.
+pub fn jpeg(pixels: &RgbImage, quality: u8) -> Result<Vec<u8>, image::ImageError> {
+    let mut bytes = vec![];
+    pixels.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, quality))?;
+    Ok(bytes)
+}
+
 /// As PNG where that takes at most so many bytes, and as JPEG of the best quality that does
 /// otherwise. `None` if none does: then fewer pixels are needed.
 pub fn within(pixels: &RgbImage, bytes_max: usize) -> Result<Option<Encoded>, image::ImageError> {
@@ -30,8 +37,7 @@ pub fn within(pixels: &RgbImage, bytes_max: usize) -> Result<Option<Encoded>, im
         return Ok(Some(Encoded { media_type: "image/png", bytes }));
     }
     for quality in QUALITIES {
-        let mut bytes = vec![];
-        pixels.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, quality))?;
+        let bytes = jpeg(pixels, quality)?;
         if bytes.len() <= bytes_max {
             return Ok(Some(Encoded { media_type: "image/jpeg", bytes }));
         }

@@ -4,6 +4,7 @@ use image::{Rgb, RgbImage};
 
 use crate::filter::{self, Plane};
 use crate::map::Rect;
+use crate::outline;
 
 /// Which pixels belong to a shape.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,6 +31,8 @@ pub struct Shape {
     pub colour: [u8; 3],
     /// The share of its box that it covers: 1 for a rectangle, 0.79 for a disc, less for outlines.
     pub filled: f64,
+    /// The corners of the figure around it, clockwise from the topmost; none where it is round.
+    pub corners: Vec<[f64; 2]>,
     /// It surrounds something that is not part of it.
     pub hollow: bool,
     /// It touches the picture's border, so a part may be missing.
@@ -196,6 +199,7 @@ fn shape(pixels: &RgbImage, part: &Part, holes: &Holes) -> Shape {
         area: part.pixels.len() as u64,
         colour: sums.map(|sum| (sum / count).round() as u8),
         filled: count / (bbox.width() * bbox.height()),
+        corners: outline::corners(&part.pixels),
         hollow: part.pixels.iter().any(|p| has_hole(*p)),
         cut: part.pixels.iter().any(|p| is_border(*p, width, height)),
     }

@@ -16,6 +16,8 @@ pub enum Tone {
     Autocontrast,
     /// Above 1 brightens the middle.
     Gamma(f64),
+    /// Takes away how the light changes over a page: shadows, a dark side.
+    Flatten,
     /// Each brightness becomes equally frequent.
     Equalize,
     Blur {
@@ -83,6 +85,21 @@ const AMOUNT_MAX: f64 = 10.0;
 const RADIUS_MAX: u32 = 20;
 
 impl Tone {
+    /// The same on a view that is so many times larger.
+    pub(crate) fn scaled(self, factor: f64) -> Tone {
+        let length = |sigma: f64| (sigma * factor).clamp(0.01, SIGMA_MAX);
+        match self {
+            Tone::Blur { sigma } => Tone::Blur { sigma: length(sigma) },
+            Tone::Unsharp { sigma, amount } => Tone::Unsharp { sigma: length(sigma), amount },
+            Tone::Deconvolve { sigma } => Tone::Deconvolve { sigma: length(sigma) },
+            Tone::Morphology { step, radius } => {
+                let radius = (f64::from(radius) * factor).round() as u32;
+                Tone::Morphology { step, radius: radius.clamp(1, RADIUS_MAX) }
+            }
+            other => other,
+        }
+    }
+
     /// What is wrong with its numbers.
     pub(crate) fn check(&self) -> Result<(), String> {
         let within = |name: &str, v: f64, max: f64| {
@@ -105,6 +122,7 @@ impl Tone {
             Tone::Invert
             | Tone::Gray
             | Tone::Autocontrast
+            | Tone::Flatten
             | Tone::Equalize
             | Tone::Denoise
             | Tone::Median
@@ -121,6 +139,7 @@ impl Tone {
             Tone::Gamma(gamma) => values(pixels, |v| {
                 filter::byte(255.0 * (f32::from(v) / 255.0).powf(1.0 / gamma as f32))
             }),
+            Tone::Flatten => filter::channels(&pixels, flatten),
             Tone::Equalize => equalize(pixels),
             Tone::Blur { sigma } => filter::channels(&pixels, |p| p.blurred(sigma as f32)),
             Tone::Unsharp { sigma, amount } => filter::channels(&pixels, |plane| {
@@ -162,6 +181,14 @@ fn autocontrast(pixels: RgbImage) -> RgbImage {
     }
     let factor = 255.0 / (f32::from(high) - f32::from(low));
     values(pixels, |v| filter::byte((f32::from(v) - f32::from(low)) * factor))
+}
+
+/// Each value against the paper around it: what is brightest nearby, smoothed.
+fn flatten(plane: &Plane) -> Plane {
+    const PAPER: f32 = 235.0;
+    let radius = radius(plane);
+    let around = plane.blurred(1.0).extreme(radius, f32::max).blurred(radius as f32);
+    plane.zip(&around, |v, paper| v / paper.max(1.0) * PAPER)
 }
 
 fn equalize(pixels: RgbImage) -> RgbImage {

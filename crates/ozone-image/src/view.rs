@@ -134,8 +134,12 @@ impl View {
         let (width, height) = (width.max(1), height.max(1));
         check(width, height)?;
         let factor = |old: u32, new: u32| f64::from(old) / f64::from(new);
-        let map = Map::scale(factor(self.size[0], width), factor(self.size[1], height));
-        Ok(self.through(map, [width, height]))
+        let [across, down] = [factor(self.size[0], width), factor(self.size[1], height)];
+        let mut view = self.through(Map::scale(across, down), [width, height]);
+        // What was so many pixels wide still is what it was.
+        let larger = 1.0 / (across * down).sqrt();
+        view.tones.iter_mut().for_each(|tone| *tone = tone.scaled(larger));
+        Ok(view)
     }
 
     /// The same with both sides multiplied.

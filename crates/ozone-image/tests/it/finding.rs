@@ -234,3 +234,29 @@ fn a_picture_is_delivered_within_its_bytes() {
     assert!(sent.bytes.len() <= 60_000);
     assert_eq!(encode::within(&busy, 500).unwrap(), None);
 }
+
+/// Whatever their turn and size, also outlines; the raster's cut tips are no corners.
+#[test]
+fn shapes_have_the_corners_of_their_figures() {
+    let figure = |sides: u32, radius: f64, turn: f64| {
+        let pixels = drawn(160, 160, |x, y| {
+            let (dx, dy) = (x - 80.0, y - 80.0);
+            let reach = dx.hypot(dy);
+            let step = std::f64::consts::TAU / f64::from(sides);
+            let off = (dx.atan2(-dy) - turn.to_radians()).rem_euclid(step) - step / 2.0;
+            let within = reach * off.cos() <= radius * (step / 2.0).cos();
+            if within { [20, 20, 20] } else { WHITE }
+        });
+        Shapes::find(&pixels, Wanted::Dark, 20).shapes.remove(0).corners
+    };
+    for turn in [0.0, 17.0, 45.0] {
+        for radius in [12.0, 30.0, 70.0] {
+            assert_eq!(figure(3, radius, turn).len(), 3, "{radius} {turn}");
+            assert_eq!(figure(4, radius, turn).len(), 4, "{radius} {turn}");
+            assert!(figure(60, radius, turn).is_empty(), "{radius} {turn}");
+        }
+    }
+    let [top, right, left] = figure(3, 70.0, 0.0)[..] else { panic!() };
+    let near = |p: [f64; 2], x: f64, y: f64| (p[0] - x).hypot(p[1] - y) < 2.0;
+    assert!(near(top, 80.0, 10.0) && near(right, 140.6, 115.0) && near(left, 19.4, 115.0));
+}

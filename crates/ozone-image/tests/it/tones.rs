@@ -1,4 +1,4 @@
-use ozone_image::{Binarize, Channel, Morphology, RgbImage, Tone};
+use ozone_image::{Binarize, Channel, Morphology, Rgb, RgbImage, Tone};
 
 use crate::{difference, drawn, lines_of_text, speckled, view};
 
@@ -131,4 +131,34 @@ fn every_tone_takes_a_picture_of_one_pixel() {
         Tone::Channel(Channel::Hue),
     ];
     tones.iter().for_each(|tone| assert_eq!(toned(&dot, &[*tone]).dimensions(), (1, 1)));
+}
+
+/// Under a shadow the paper is as bright as beside it, and print stays dark.
+#[test]
+fn flattening_takes_a_shadow_away_and_leaves_print() {
+    let is_print = |x: u32, y: u32| x % 20 < 4 && y % 16 < 10;
+    let shaded = RgbImage::from_fn(400, 120, |x, y| {
+        let light = 240.0 - 0.5 * f64::from(x);
+        let v = if is_print(x, y) { 0.5 * light } else { light };
+        Rgb([v as u8; 3])
+    });
+    let flat = toned(&shaded, &[Tone::Flatten]);
+    for x in [50, 190, 350] {
+        let x = x / 20 * 20;
+        assert!(flat.get_pixel(x + 12, 60)[0] > 205, "{:?}", flat.get_pixel(x + 12, 60));
+        assert!(flat.get_pixel(x + 2, 68)[0] < 150, "{:?}", flat.get_pixel(x + 2, 68));
+    }
+}
+
+/// A blur of four pixels is one of two in a view of half the size, not one of four.
+#[test]
+fn lengths_of_tones_shrink_with_the_view() {
+    let edge = RgbImage::from_fn(200, 40, |x, _| Rgb([if x < 100 { 0 } else { 255 }; 3]));
+    let blurred = view(edge).tone(Tone::Blur { sigma: 4.0 }).unwrap();
+    let slope = |pixels: &RgbImage| {
+        pixels.rows().next().unwrap().filter(|p| (26..230).contains(&p[0])).count()
+    };
+    let large = slope(&blurred.render().unwrap());
+    let small = slope(&blurred.scale(0.5).unwrap().render().unwrap());
+    assert!(small * 2 <= large + 3 && small * 2 + 3 >= large, "{large} {small}");
 }

@@ -80,6 +80,7 @@ pub(super) enum Op {
     Gray,
     Autocontrast,
     Gamma(f64),
+    Flatten,
     Equalize,
     Blur { sigma: f64 },
     Unsharp { sigma: f64, amount: f64 },
@@ -100,6 +101,7 @@ impl Op {
             Op::Gray => Tone::Gray,
             Op::Autocontrast => Tone::Autocontrast,
             Op::Gamma(gamma) => Tone::Gamma(gamma),
+            Op::Flatten => Tone::Flatten,
             Op::Equalize => Tone::Equalize,
             Op::Blur { sigma } => Tone::Blur { sigma },
             Op::Unsharp { sigma, amount } => Tone::Unsharp { sigma, amount },
@@ -172,6 +174,8 @@ pub(super) struct Measure {
     pub tolerance: Option<u8>,
     #[serde(default)]
     pub area_min: Option<u64>,
+    #[serde(default)]
+    pub skip: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

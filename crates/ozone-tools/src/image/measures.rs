@@ -16,7 +16,9 @@ pub(super) const SKETCH_COLUMNS: u32 = 64;
 /// How much values of one colour may differ, of 255.
 const TOLERANCE: u8 = 32;
 const SHAPES_MAX: usize = 60;
-const RUNS_MAX: usize = 80;
+/// With the places of their corners.
+const CORNERED_MAX: usize = 12;
+const RUNS_MAX: usize = 160;
 
 /// A picture, or a part of it, as pixels; places lead there and back.
 pub(super) struct Looked {
@@ -182,12 +184,23 @@ fn components(asked: &Measure, look: &Looked, tolerance: u8) -> Result<String, T
         let _ = write!(text, ", and {} specks below area_min", found.specks);
     }
     text.push_str(
-        "; the largest first: box, centre, area, colour, share of the box that is filled",
+        "; the largest first: box, centre, area, colour, share of the box that is filled, corners",
     );
-    for shape in found.shapes.iter().take(SHAPES_MAX) {
+    let skip = asked.skip.unwrap_or_default();
+    let listed = found.shapes.iter().skip(skip).take(SHAPES_MAX);
+    let has_room = listed.len() <= CORNERED_MAX;
+    for shape in listed {
+        let figure = match &shape.corners[..] {
+            [] => "round".to_owned(),
+            corners if has_room => {
+                let places = corners.iter().map(|corner| look.written(*corner));
+                format!("corners {}: {:?}", corners.len(), places.collect::<Vec<_>>())
+            }
+            corners => format!("corners {}", corners.len()),
+        };
         let _ = write!(
             text,
-            "\n{:?} centre {:?} area {:.0} {} filled {:.2}{}{}",
+            "\n{:?} centre {:?} area {:.0} {} filled {:.2}{}{} {figure}",
             look.rect(&shape.bbox),
             look.written(shape.centre),
             shape.area as f64 / scale,
@@ -197,8 +210,10 @@ fn components(asked: &Measure, look: &Looked, tolerance: u8) -> Result<String, T
             if shape.cut { " cut by the border" } else { "" },
         );
     }
-    if found.shapes.len() > SHAPES_MAX {
-        let _ = write!(text, "\n[{} more]", found.shapes.len() - SHAPES_MAX);
+    let shown = skip + SHAPES_MAX;
+    if found.shapes.len() > shown {
+        let more = found.shapes.len() - shown;
+        let _ = write!(text, "\n[{more} more: ask with \"skip\": {shown}]");
     }
     Ok(text)
 }

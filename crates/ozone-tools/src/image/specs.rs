@@ -91,7 +91,7 @@ impl Act {
             Act::Transform => (
                 "Changes a picture by steps, one after the other: {\"rotate\": degrees clockwise}, \
                  {\"flip\": \"horizontal\" or \"vertical\"}, \"transpose\", {\"resize\": [width, \
-                 height]}, \"invert\", \"gray\", \"autocontrast\", {\"gamma\": 1.5}, \"equalize\", \
+                 height]}, \"invert\", \"gray\", \"autocontrast\", {\"gamma\": 1.5}, \"equalize\", \"flatten\" (against shadows), \
                  {\"blur\": {\"sigma\": 1}}, {\"unsharp\": {\"sigma\": 1, \"amount\": 1}}, \
                  {\"deconvolve\": {\"sigma\": 2}}, \"denoise\", \"median\", {\"binarize\": \"otsu\", \
                  \"adaptive\" or \"sauvola\"}, {\"morphology\": {\"step\": \"erode\", \"dilate\", \
@@ -147,7 +147,8 @@ impl Act {
                     "radius": number("In the same unit as x."),
                     "colour": {"type": "string", "description": "Of components: #rrggbb, dark, bright, or ink (the rarer of both)."},
                     "tolerance": {"type": "integer", "minimum": 1, "maximum": 255},
-                    "area_min": {"type": "integer", "minimum": 1, "description": "Of components, in pixels."}
+                    "area_min": {"type": "integer", "minimum": 1, "description": "Of components, in pixels."},
+                    "skip": {"type": "integer", "minimum": 0, "description": "Of components: leaves out so many of the largest, for the rest of a long list."}
                 }),
                 json!(["what"]),
             ),
