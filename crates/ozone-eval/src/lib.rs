@@ -6,9 +6,11 @@
 //! models nor storage. The figures ([`stats`]) are pure functions of the stored cells, and the
 //! cells keep what was answered, so that a report can be made anew without asking again.
 
+mod arm;
 mod cache;
 mod cell;
 mod chart;
+mod families;
 mod folder;
 mod grade;
 mod page;
@@ -21,9 +23,11 @@ mod suite;
 mod summary;
 mod table;
 
+pub use arm::{Arm, Outfit};
 pub use cache::Cache;
 pub use cell::{Answered, Cell};
 pub use chart::{Axis, chart};
+pub use families::{ByFamily, FamilyFigures, family_table};
 pub use folder::{FolderError, RunFolder};
 pub use grade::{Expected, Judge, Unjudged, Verdict};
 pub use page::page;

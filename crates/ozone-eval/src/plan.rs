@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::problem::{hash, hex};
-use crate::{Problem, Suite};
+use crate::{Outfit, Problem, Suite};
 
 /// Several samples that vote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +48,9 @@ pub struct Plan {
     pub seconds_max: u64,
     /// Tools are offered where the question does.
     pub tools: bool,
+    /// Of questions about pictures: which tools instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outfit: Option<Outfit>,
 }
 
 impl Plan {
@@ -68,6 +71,7 @@ impl Plan {
             max_output_tokens: None,
             seconds_max: 120,
             tools: true,
+            outfit: None,
         }
     }
 
@@ -76,7 +80,8 @@ impl Plan {
         let effort = self.effort_name().map(|e| format!(" {e}")).unwrap_or_default();
         let pro = self.pro.map(|pro| format!(" {}", pro.name())).unwrap_or_default();
         let tools = if self.tools { "" } else { " no tools" };
-        format!("{}{effort}{pro}{tools}", self.model)
+        let outfit = self.outfit.map(|o| format!(" {}", o.name())).unwrap_or_default();
+        format!("{}{effort}{pro}{tools}{outfit}", self.model)
     }
 
     pub fn effort_name(&self) -> Option<String> {
@@ -97,7 +102,11 @@ impl Plan {
         let sampling =
             (temperature, self.seed_of(epoch), epoch, self.max_output_tokens, self.seconds_max);
         let asked = (&problem.text, problem.offer, self.tools);
-        hash(&((program, model, model_hash, instructions, effort, pro), sampling, asked))
+        let about = (program, model, model_hash, instructions, effort, pro);
+        match &problem.picture {
+            None => hash(&(about, sampling, asked)),
+            Some(picture) => hash(&(about, sampling, asked, picture, self.outfit)),
+        }
     }
 
     /// What of it is not as in the plan of an earlier session, in words.

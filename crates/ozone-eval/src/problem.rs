@@ -19,6 +19,9 @@ pub struct Problem {
     /// `None` where nobody said.
     pub needs_python: Option<bool>,
     pub offer: Offer,
+    /// Names the picture that it is about: whoever asks draws it. Part of what an answer depends on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picture: Option<String>,
 }
 
 impl Problem {

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use ozone_tasks::{Rng, Split};
 use serde::Serialize;
 
 /// A mean with its interval at 95 %.
@@ -146,6 +147,24 @@ pub fn clustered(values: &[f64]) -> Option<Estimate> {
         }
     };
     Some(Estimate { mean, low: mean - half, high: mean + half })
+}
+
+/// The mean of one value for each question, with the interval that holds 95 % of the means of
+/// questions drawn again with replacement. The draws are the same each time. `None` without values.
+///
+/// Source: Efron, "Bootstrap Methods: Another Look at the Jackknife" (1979), percentiles.
+pub fn bootstrap(values: &[f64]) -> Option<Estimate> {
+    const DRAWS: u64 = 2_000;
+    let n = values.len();
+    let mean = clustered(values)?.mean;
+    let draw = |index: u64| {
+        let mut rng = Rng::new(0, Split::Known, index);
+        (0..n).map(|_| values[rng.below(n as u64) as usize]).sum::<f64>() / n as f64
+    };
+    let mut means: Vec<f64> = (0..DRAWS).map(draw).collect();
+    means.sort_by(f64::total_cmp);
+    let at = |share: f64| means[((DRAWS - 1) as f64 * share).round() as usize];
+    Some(Estimate { mean, low: at(0.025), high: at(0.975) })
 }
 
 const Z: f64 = 1.959_964;

@@ -74,6 +74,7 @@ impl Suite {
                 expected: Expected::Own(q.answer),
                 needs_python: Some(q.needs_python),
                 offer: q.offer,
+                picture: None,
             })
             .collect();
         let split = match asked.split {

@@ -6,7 +6,7 @@ use ozone_types::Usage;
 use serde::Serialize;
 
 use crate::stats::{self, Estimate, Paired, Tally};
-use crate::{Cell, Plan, Pro, RunFolder};
+use crate::{Cell, Outfit, Plan, Pro, RunFolder};
 
 /// What a run came to. Questions that failed are in no figure but `failed`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -17,6 +17,8 @@ pub struct Summary {
     pub effort: Option<String>,
     pub pro: Option<Pro>,
     pub tools: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outfit: Option<Outfit>,
     pub temperature: f32,
     pub seed: u64,
     /// That have at least one answer.
@@ -121,6 +123,7 @@ impl Summary {
             effort: plan.effort_name(),
             pro: plan.pro,
             tools: plan.tools,
+            outfit: plan.outfit,
             temperature: plan.temperature,
             seed: plan.seed,
             questions: questions.len(),
@@ -161,6 +164,8 @@ impl Summary {
         let mut words: Vec<&str> = self.effort.as_deref().into_iter().collect();
         words.extend(self.pro.map(Pro::name));
         words.extend((!self.tools).then_some("no tools"));
+        let outfit = self.outfit.map(Outfit::name);
+        words.extend(outfit.as_deref());
         words.join(" ")
     }
 

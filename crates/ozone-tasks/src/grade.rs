@@ -27,6 +27,10 @@ pub enum Value {
     Number(String),
     /// Equal within half a unit of the last digit that is given here.
     Rounded(String),
+    /// A number that was measured: at most so far off.
+    Within { value: f64, tolerance: f64 },
+    /// Any of these texts.
+    OneOf(Vec<String>),
     /// Words, compared without case and with single spaces: names, weekdays, letters, `yes`, dates
     /// as ISO 8601, fractions such as `3/4`, lists such as `2, 3, 5`.
     Text(String),
@@ -98,6 +102,11 @@ fn equal(expected: &Value, given: &str) -> bool {
             }
             _ => false,
         },
+        Value::Within { value, tolerance } => {
+            let given = decimal(given).and_then(|n| n.parse::<f64>().ok());
+            given.is_some_and(|given| (given - value).abs() <= tolerance * (1.0 + 1e-9))
+        }
+        Value::OneOf(texts) => texts.iter().any(|t| words(t) == words(given)),
         Value::Text(t) => words(t) == words(given),
     }
 }
@@ -164,5 +173,18 @@ mod tests {
         ] {
             assert!(!grade(&answer, wrong), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_measured_number_may_be_off_by_its_tolerance() {
+        let answer = Answer::Values(vec![Value::Within { value: 41.5, tolerance: 0.5 }]);
+        for right in ["**41.5**", "about **42** units", "**41.0**", "**41.02 degrees**"] {
+            assert!(grade(&answer, right), "{right}");
+        }
+        for wrong in ["**42.1**", "41.5", "**unreadable**", "**40.9**", "**41.5** or **41.6**"] {
+            assert!(!grade(&answer, wrong), "{wrong}");
+        }
+        let time = Answer::Values(vec![Value::OneOf(vec!["7:05".into(), "07:05".into()])]);
+        assert!(grade(&time, "**07:05**") && grade(&time, "**7:05**") && !grade(&time, "**7:06**"));
     }
 }

@@ -7,14 +7,17 @@ use std::time::{Duration, Instant};
 use ozone_agent::{Costs, Limits, Prices, Pro, ProPolicy, Request, Run};
 use ozone_cost::{LedgerLine, LedgerQuery, Payer, PriceBook};
 use ozone_eval::{Answered, Plan, Problem};
+use ozone_image::Coords;
 use ozone_model::ModelBackend;
 use ozone_store::{Journal, Ledger, MemoryStore, Store, Stored};
 use ozone_tasks::Offer;
+use ozone_tools::image::Profile;
 use ozone_tools::{PythonTool, Tool};
 use ozone_types::item::Known;
 use ozone_types::{Item, Response, ResponseId, ResponseStatus, Usage};
 use tokio_util::sync::CancellationToken;
 
+use super::easel::Easel;
 use crate::failure::Failure;
 use crate::setup::Python;
 
@@ -27,6 +30,8 @@ pub(super) struct Asker<'a> {
     /// What this machine costs, for the second ledger.
     pub machine: Option<(Arc<PriceBook>, String)>,
     pub python: &'a Python,
+    /// How the model writes places in a picture.
+    pub coords: Option<Coords>,
     pub plan: Plan,
 }
 
@@ -59,7 +64,20 @@ impl Asker<'_> {
         let store = Arc::new(MemoryStore::default());
         let id = ResponseId::mint();
         let model = self.backend.info().id.clone();
-        let mut request = Request::new(&model, vec![Item::user(&problem.text)], false)?;
+        let info = self.backend.info();
+        let easel = match (&problem.picture, self.plan.outfit) {
+            (Some(picture), Some(outfit)) => {
+                let coords = self.coords.unwrap_or_default();
+                let profile = Profile { coords, ..Profile::new(info.reads_images) };
+                Some(Easel::set_up(picture, outfit, profile).await?)
+            }
+            _ => None,
+        };
+        let asked = match &easel {
+            Some(easel) => easel.message(&problem.text),
+            None => Item::user(&problem.text),
+        };
+        let mut request = Request::new(&model, vec![asked], info.reads_images)?;
         request.instructions = self.plan.instructions.clone();
         request.effort = self.plan.effort;
         request.max_output_tokens = self.plan.max_output_tokens;
@@ -78,9 +96,13 @@ impl Asker<'_> {
             Offer::Python if self.plan.tools => Some(self.python.source()),
             Offer::Python | Offer::Nothing => None,
         };
+        // The folder of the pictures stays until the answer is there.
+        let easel = easel.map(Arc::new);
         let tools = move || -> Vec<Box<dyn Tool>> {
-            let tool = |source| PythonTool::new(source, "cntr_eval".into(), None);
-            python.clone().into_iter().map(|s| Box::new(tool(s)) as Box<dyn Tool>).collect()
+            let folder = easel.as_ref().map(|easel| easel.folder().to_owned());
+            let tool = |source| PythonTool::new(source, "cntr_eval".into(), folder.clone());
+            let python = python.clone().into_iter().map(|s| Box::new(tool(s)) as Box<dyn Tool>);
+            python.chain(easel.iter().flat_map(|easel| easel.tools())).collect()
         };
         let time_max = Duration::from_secs(self.plan.seconds_max);
         let limits = Limits { steps_max: STEPS_MAX, time_max, ..Limits::default() };
@@ -112,8 +134,8 @@ impl Asker<'_> {
             };
             run.run(Some(costs)).await?
         } else {
-            let tools = tools();
-            let run = Run { backend, tools, journal, request, limits, clock, cancel, seal };
+            let run =
+                Run { backend, tools: tools(), journal, request, limits, clock, cancel, seal };
             run.run_costing(costs).await?
         };
         Ok((response, store.ledger(&LedgerQuery::default()).await?))
@@ -127,7 +149,10 @@ fn policy(plan: ozone_eval::Pro) -> ProPolicy {
 }
 
 fn answered(response: Response, ledger: Vec<LedgerLine>, seconds: f64) -> Answered {
-    let is_call = |item: &&Item| matches!(item, Item::Known(Known::CodeInterpreterCall { .. }));
+    let is_call = |item: &&Item| {
+        let call = matches!(item, Item::Known(Known::CodeInterpreterCall { .. }));
+        call || matches!(item, Item::Known(Known::McpCall { .. }))
+    };
     let error = response.error.as_ref().map(|e| e.message.clone());
     let cut = response.incomplete_details.as_ref().map(|d| format!("{:?}", d.reason));
     Answered {

@@ -2,6 +2,9 @@
 //! users. Suites, figures and charts are `ozone-eval`'s; here are arguments, models and files.
 
 mod asking;
+mod easel;
+mod images;
+mod models;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -12,15 +15,13 @@ use ozone_agent::Prices;
 use ozone_agent::ProPolicy;
 use ozone_agent::pro::TEMPERATURE;
 use ozone_eval::{
-    Axis, Cache, Compared, Ended, Format, Judge, Options, OwnQuestions, Plan, Pro, Problem,
-    Progress, RunFolder, Session, Suite, Summary, chart, hash_file, page, table,
+    Answered, Axis, Cache, Compared, Ended, Format, Judge, Options, OwnQuestions, Plan, Pro,
+    Problem, Progress, RunFolder, Session, Suite, Summary, chart, page, table,
 };
 use ozone_model::ModelBackend;
-use ozone_model::upstream::{Api, UpstreamConfig};
 use ozone_python::Refill;
 use ozone_tasks::Split;
 use ozone_types::Effort;
-use sha2::{Digest, Sha256};
 
 use crate::ask::{clock, parse_effort};
 use crate::config::{BackendEntry, Common, Config, ModelEntry};
@@ -28,6 +29,7 @@ use crate::failure::Failure;
 use crate::interrupt::Interrupts;
 use crate::setup::{self, Model, Python};
 use asking::Asker;
+use models::{ModelArgs, commit, model_hash, prices_hash, program};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -49,6 +51,8 @@ Examples:
   ozone eval math500 --file test.jsonl --upstream http://127.0.0.1:9000/v1 -m o3 --concurrency 32
   ozone eval --repeats 4 --out runs/a              how reliable answers are, and how much more so
   ozone eval --repeats 4 --out runs/a --pro        when several samples vote
+  ozone eval images --oracle --ablate              what the image tools can do, without a model
+  ozone eval images -m my-vision-model             what they are worth to one
   ozone eval report runs/a runs/b --html all.html  one page of several runs"
 )]
 pub struct EvalArgs {
@@ -62,6 +66,8 @@ pub struct EvalArgs {
 enum EvalCommand {
     /// Reads runs that were kept with --out, and reports them together.
     Report(ReportArgs),
+    /// Asks about pictures that are drawn here: what tools for pictures are worth.
+    Images(Box<images::ImagesArgs>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -113,21 +119,8 @@ struct RunArgs {
     /// Seed of the questions and of the samples. Trainings use 1.
     #[arg(long, default_value_t = 20_261_122)]
     seed: u64,
-    /// A model of the configuration, or a GGUF file. May be repeated.
-    #[arg(short, long, value_name = "NAME_OR_GGUF")]
-    model: Vec<String>,
-    /// The models are those of an OpenAI-compatible server at this address; --model is its name.
-    #[arg(long, value_name = "URL", requires = "model")]
-    upstream: Option<String>,
-    /// The environment variable that holds the server's key.
-    #[arg(long, value_name = "NAME", requires = "upstream")]
-    upstream_key_env: Option<String>,
-    /// The server speaks Responses in place of Chat Completions.
-    #[arg(long, requires = "upstream")]
-    upstream_responses: bool,
-    /// The server's context, in tokens.
-    #[arg(long, value_name = "TOKENS", requires = "upstream", default_value_t = 131_072)]
-    upstream_context: u64,
+    #[command(flatten)]
+    models: ModelArgs,
     /// none, minimal, low, medium, high, xhigh or max. May be repeated: a run for each.
     #[arg(short, long, value_parser = parse_effort)]
     effort: Vec<Effort>,
@@ -219,7 +212,7 @@ pub async fn play(
         Session { at: clock(), program: String::new(), commit: None, prices: String::new() };
     let folder = tempfile::tempdir()?;
     let mut run = RunFolder::open(folder.path(), plan.clone(), session)?;
-    let asker = Asker { backend, prices, machine: None, python, plan };
+    let asker = Asker { backend, prices, machine: None, python, coords: None, plan };
     let judge = Judge::new(python.pool.as_deref().cloned());
     let options = Options { concurrency, cache: None };
     let ask = |problem: Problem, epoch| asker.ask(problem, epoch);
@@ -237,6 +230,7 @@ pub fn run(args: &EvalArgs, common: &Common) -> Result<(), Failure> {
             }
             tell(&runs, &report.form)
         }
+        Some(EvalCommand::Images(args)) => images::run(args, common),
         None => ask_all(&args.run, common),
     }
 }
@@ -244,7 +238,7 @@ pub fn run(args: &EvalArgs, common: &Common) -> Result<(), Failure> {
 fn ask_all(args: &RunArgs, common: &Common) -> Result<(), Failure> {
     let config = Config::load(common)?;
     let suite = suite(args)?;
-    let entries = entries(args, &config)?;
+    let entries = args.models.entries(&config)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let python = {
@@ -344,6 +338,7 @@ async fn one_run(
         prices: setup::prices(entry, &book),
         machine: machine.map(|name| (book.clone(), name.clone())),
         python,
+        coords: entry.coords,
         plan: plan.clone(),
     };
     let judge = Judge::new(python.pool.as_deref().cloned());
@@ -353,27 +348,37 @@ async fn one_run(
     };
     let options = Options { concurrency: args.concurrency.into(), cache };
     let ask = |problem: Problem, epoch| asker.ask(problem, epoch);
-    let shows = !args.form.json && io::stderr().is_terminal();
+    let ended = filled(&mut run, suite, &options, &judge, ask, args.form.json).await?;
+    Ok((run, ended))
+}
+
+/// Asks what is missing, until Ctrl-C, with a line that a person watches.
+async fn filled<A, F>(
+    run: &mut RunFolder,
+    suite: &Suite,
+    options: &Options,
+    judge: &Judge,
+    ask: A,
+    is_quiet: bool,
+) -> Result<Ended, Failure>
+where
+    A: Fn(Problem, u32) -> F,
+    F: Future<Output = Answered>,
+{
+    let shows = !is_quiet && io::stderr().is_terminal();
+    let label = run.manifest.plan.label();
     let mut interrupts = Interrupts::listen()?;
     let watch = |progress: &Progress| {
         if shows {
-            let _ = write!(io::stderr(), "\r\x1b[K{}: {progress}", plan.label());
+            let _ = write!(io::stderr(), "\r\x1b[K{label}: {progress}");
         }
     };
-    let ended = ozone_eval::fill(
-        &mut run,
-        &suite.problems,
-        &options,
-        &judge,
-        ask,
-        interrupts.next(),
-        watch,
-    )
-    .await;
+    let stop = interrupts.next();
+    let ended = ozone_eval::fill(run, &suite.problems, options, judge, ask, stop, watch).await;
     if shows {
         eprintln!();
     }
-    Ok((run, ended?))
+    Ok(ended?)
 }
 
 fn suite(args: &RunArgs) -> Result<Suite, Failure> {
@@ -412,26 +417,6 @@ fn suite(args: &RunArgs) -> Result<Suite, Failure> {
         suite = suite.limited(limit, args.seed);
     }
     Ok(if args.no_tools { suite.without_tools() } else { suite })
-}
-
-fn entries(args: &RunArgs, config: &Config) -> Result<Vec<ModelEntry>, Failure> {
-    let Some(base_url) = &args.upstream else {
-        let names = match &args.model[..] {
-            [] => std::slice::from_ref(&config.default_model),
-            names => names,
-        };
-        return names.iter().map(|name| setup::entry(config, name)).collect();
-    };
-    let api = if args.upstream_responses { Api::Responses } else { Api::Chat };
-    let entry = |name: &String| {
-        let upstream = UpstreamConfig {
-            api_key_env: args.upstream_key_env.clone(),
-            ..UpstreamConfig::new(base_url, api, name, args.upstream_context)
-        };
-        let backend = BackendEntry::Upstream(Box::new(upstream));
-        ModelEntry { backend, ..ModelEntry::local(name, PathBuf::new()) }
-    };
-    Ok(args.model.iter().map(entry).collect())
 }
 
 /// Each that was asked for; else the one of the model's name or entry.
@@ -474,53 +459,6 @@ fn plan(
         tools: !args.no_tools,
         ..Plan::new(suite, &entry.id, &model_hash(entry)?)
     })
-}
-
-/// Of the weights or of the script; of an upstream, its address and its own name of the model.
-fn model_hash(entry: &ModelEntry) -> Result<String, Failure> {
-    match &entry.backend {
-        BackendEntry::Local { path, .. } | BackendEntry::Scripted { path, .. } => hash_file(path)
-            .map_err(|e| Failure::usage(format!("cannot read {}: {e}", path.display()))),
-        BackendEntry::Upstream(upstream) => {
-            let extra = serde_json::to_string(&upstream.extra_body)?;
-            Ok(sha256(&[entry.source().as_bytes(), extra.as_bytes()]))
-        }
-    }
-}
-
-/// What the prices rest on beside the program's own book.
-fn prices_hash(config: &Config, entry: &ModelEntry) -> Result<String, Failure> {
-    let mut parts = vec![format!("{:?}", entry.price).into_bytes()];
-    for path in &config.prices {
-        parts.push(
-            std::fs::read(path)
-                .map_err(|e| Failure::usage(format!("cannot read {}: {e}", path.display())))?,
-        );
-    }
-    Ok(sha256(&parts))
-}
-
-fn sha256(parts: &[impl AsRef<[u8]>]) -> String {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update((part.as_ref().len() as u64).to_le_bytes());
-        hasher.update(part);
-    }
-    hasher.finalize().iter().map(|b| format!("{b:02x}")).collect()
-}
-
-fn program() -> Result<String, Failure> {
-    Ok(hash_file(&std::env::current_exe()?)?)
-}
-
-/// Of the checkout that this program lies in, where it does.
-fn commit() -> Option<String> {
-    let program = std::env::current_exe().ok()?;
-    let describe = ["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"];
-    let mut git = std::process::Command::new("git");
-    let output = git.arg("-C").arg(program.parent()?).args(describe).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    Some(text.trim().to_owned()).filter(|t| output.status.success() && !t.is_empty())
 }
 
 /// A run's folder inside of --out: a name that all file systems take.

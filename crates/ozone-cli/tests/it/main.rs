@@ -5,6 +5,7 @@ mod costs;
 mod energy;
 mod eval;
 mod faults;
+mod images;
 mod kill;
 mod parity;
 mod questions;

@@ -13,7 +13,7 @@ use crate::{Expected, Problem};
 
 fn asked(id: String, kind: &str, text: String, expected: Expected) -> Problem {
     let kind = kind.to_owned();
-    Problem { id, kind, text, expected, needs_python: None, offer: Offer::Python }
+    Problem { id, kind, text, expected, needs_python: None, offer: Offer::Python, picture: None }
 }
 
 #[derive(Deserialize)]
@@ -37,6 +37,7 @@ pub(super) fn own(number: usize, own: Own) -> Result<Problem, String> {
         expected: Expected::Own(own.answer),
         needs_python: own.needs_python,
         offer: own.offer.unwrap_or(Offer::Python),
+        picture: None,
     })
 }
 

@@ -66,6 +66,7 @@ pub(super) fn mmlu(path: &Path) -> Result<Vec<Problem>, ReadError> {
                 expected: Expected::Letter(right.chars().next().unwrap_or('A')),
                 needs_python: None,
                 offer: Offer::Python,
+                picture: None,
             });
         }
     }

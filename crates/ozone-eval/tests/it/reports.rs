@@ -4,7 +4,8 @@ use std::future::pending;
 
 use ozone_cost::{Kind, LedgerLine, Suite as CostSuite};
 use ozone_eval::{
-    Answered, Axis, Compared, Judge, Plan, RunFolder, Summary, chart, fill, page, table,
+    Answered, Arm, Axis, ByFamily, Compared, Judge, Outfit, Plan, RunFolder, Summary, chart,
+    family_table, fill, page, table,
 };
 use ozone_types::{Effort, Usage};
 
@@ -107,4 +108,36 @@ fn a_folder_without_a_run_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let error = RunFolder::read_all(folder.path()).unwrap_err().to_string();
     assert!(error.contains("holds no run"), "{error}");
+}
+
+/// What an arm brings is said against the first one, question by question, and giving up where the
+/// picture was readable is counted.
+#[tokio::test]
+async fn arms_are_told_family_by_family() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arm, right) in [(Arm::Alone, 10), (Arm::Images, 30)] {
+        let suite = suite(40);
+        let outfit = Some(Outfit { arm, ablated: false });
+        let plan = Plan { outfit, ..plan(&suite) };
+        let mut run = open(&folder.path().join(arm.name()), plan);
+        let toy = Toy::new(|n, _| Answered {
+            calls: if n < right { 3 } else { 1 },
+            ..says(&if n < right { format!("**{n}**") } else { "**unreadable**".into() })
+        });
+        let judge = Judge::default();
+        let ask = |p, e| toy.ask(p, e);
+        fill(&mut run, &suite.problems, &options(), &judge, ask, pending(), |_| {}).await.unwrap();
+    }
+    let runs = ByFamily::of(&RunFolder::read_all(folder.path()).unwrap());
+    let names: Vec<&str> = runs[1].families.iter().map(|f| f.family.as_str()).collect();
+    assert_eq!(names, ["even", "odd", "all"]);
+    let all = &runs[1].families[2];
+    assert_eq!((all.right, all.asked, all.calls_mean), (30, 40, 2.5));
+    assert!(all.accuracy.low < 0.75 && all.accuracy.high > 0.75, "{all:?}");
+    assert_eq!((runs[0].families[2].falsely_unreadable, all.falsely_unreadable), (0.75, 0.25));
+    let gain = runs[1].gains["all"];
+    assert!(gain.mean == 0.5 && gain.low > 0.3, "{gain:?}");
+    assert!(runs[0].gains.is_empty() && runs[0].against.is_none());
+    let table = family_table(&runs);
+    assert!(table.contains("over toy alone") && table.contains("+50.0"), "{table}");
 }

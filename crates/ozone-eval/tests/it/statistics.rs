@@ -1,7 +1,7 @@
 //! The estimators against counting, and against figures worked out by hand.
 
 use ozone_eval::stats::{
-    Tally, clustered, maj_at_k, paired, pass_at_1, pass_at_k, pass_hat_k, wilson,
+    Tally, bootstrap, clustered, maj_at_k, paired, pass_at_1, pass_at_k, pass_hat_k, wilson,
 };
 use proptest::prelude::*;
 
@@ -134,4 +134,18 @@ fn students_interval_of_three_values() {
 #[test]
 fn a_vote_that_nobody_wins_is_a_plain_zero() {
     assert_eq!(format!("{:.1}", maj_at_k(&[(Some("7"), false), (None, false)], 1).unwrap()), "0.0");
+}
+
+/// Of many answers it is the interval of the normal approximation; of equal ones it has no width.
+#[test]
+fn a_bootstrap_interval_holds_the_mean() {
+    let values: Vec<f64> = (0..400).map(|i| f64::from(u8::from(i % 4 == 0))).collect();
+    let found = bootstrap(&values).unwrap();
+    let half = 1.96 * (0.25f64 * 0.75 / 400.0).sqrt();
+    assert!(near(found.mean, 0.25));
+    assert!((found.high - 0.25 - half).abs() < 0.01 && (0.25 - found.low - half).abs() < 0.01);
+    assert_eq!(bootstrap(&values), Some(found), "the draws are the same each time");
+    let certain = bootstrap(&[1.0; 9]).unwrap();
+    assert_eq!((certain.low, certain.high), (1.0, 1.0));
+    assert_eq!(bootstrap(&[]), None);
 }

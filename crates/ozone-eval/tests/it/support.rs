@@ -16,6 +16,7 @@ pub fn suite(count: usize) -> Suite {
         expected: Expected::Own(Answer::Values(vec![grade::number(n)])),
         needs_python: Some(false),
         offer: Offer::Nothing,
+        picture: None,
     };
     Suite { name: "counting".into(), problems: (0..count).map(problem).collect() }
 }
