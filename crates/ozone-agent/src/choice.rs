@@ -8,7 +8,7 @@ use ozone_types::response::ToolMode;
 use serde_json::Value;
 
 use crate::request::InvalidRequest;
-use crate::tools::{ClientTool, OfferedTools};
+use crate::tools::{ClientKind, ClientTool, OfferedTools};
 
 /// The tools of a response, after its `tool_choice`.
 #[derive(Debug, Clone, Default)]
@@ -101,6 +101,8 @@ fn names(spelt: &Value, tool: &Named<'_>) -> bool {
                     || (name == Some(&tool.name)
                         && (namespace.is_none() || namespace == tool.namespace.as_deref()))
             }
+            Some("shell") => tool.kind == ClientKind::Shell,
+            Some("apply_patch") => tool.kind == ClientKind::ApplyPatch,
             Some("namespace") => name.is_some() && name == tool.namespace.as_deref(),
             _ => false,
         },
@@ -108,6 +110,7 @@ fn names(spelt: &Value, tool: &Named<'_>) -> bool {
             Shown::CodeInterpreter { .. } => kind == Some("code_interpreter"),
             Shown::FileSearch => kind == Some("file_search"),
             Shown::Web(_) => kind.is_some_and(|kind| kind.starts_with("web_search")),
+            Shown::Shell { .. } => kind == Some("shell"),
             Shown::McpCall { server_label, name: own } => {
                 kind == Some("mcp")
                     && text(spelt, "server_label") == Some(server_label)

@@ -7,14 +7,14 @@ use base64::Engine as _;
 use ozone_model::{Image, Turn};
 use ozone_prompt::{Message, ToolCall};
 use ozone_tools::web::{self, WebCall};
-use ozone_tools::{Shown, cap, file_search};
+use ozone_tools::{Shown, cap, file_search, patch, shell};
 use ozone_types::item::Known;
 use ozone_types::{CodeOutput, Content, Item, Role, Text};
 use serde_json::{Value, json};
 
 use crate::record::Record;
 use crate::tools::flat;
-use crate::{context, mcp};
+use crate::{context, machine, mcp};
 
 /// What a call is answered with that the client never answered.
 const ABORTED: &str = "aborted";
@@ -166,6 +166,22 @@ impl Reader {
                 };
                 self.output(id.as_str(), output);
             }
+            Known::ShellCall { call_id, action, .. } => {
+                let name = self.name_of(|shown| matches!(shown, Shown::Shell { .. }), shell::NAME);
+                self.call(call_id.as_str(), name, shell::arguments(action));
+            }
+            Known::ShellCallOutput { call_id, output, max_output_length, .. } => {
+                let told = machine::shell_told(output, *max_output_length);
+                self.output(call_id.as_str(), told);
+            }
+            Known::ApplyPatchCall { call_id, operation, .. } => {
+                let arguments = patch::arguments(operation);
+                self.call(call_id.as_str(), patch::NAME.to_owned(), arguments);
+            }
+            Known::ApplyPatchCallOutput { call_id, status, output, .. } => {
+                let told = machine::patch_told(*status, output.as_deref());
+                self.output(call_id.as_str(), told);
+            }
             Known::Compaction { text: Some(summary), .. } => {
                 self.abort_open_calls();
                 self.thought = None;
@@ -305,11 +321,16 @@ pub(crate) fn unpaired<'a>(items: impl Iterator<Item = &'a Item>) -> Option<Stri
     for item in items {
         match item {
             Item::Known(
-                Known::FunctionCall { call_id, .. } | Known::CustomToolCall { call_id, .. },
+                Known::FunctionCall { call_id, .. }
+                | Known::CustomToolCall { call_id, .. }
+                | Known::ShellCall { call_id, .. }
+                | Known::ApplyPatchCall { call_id, .. },
             ) => calls.push(call_id.as_str()),
             Item::Known(
                 Known::FunctionCallOutput { call_id, .. }
-                | Known::CustomToolCallOutput { call_id, .. },
+                | Known::CustomToolCallOutput { call_id, .. }
+                | Known::ShellCallOutput { call_id, .. }
+                | Known::ApplyPatchCallOutput { call_id, .. },
             ) if !calls.contains(&call_id.as_str()) => return Some(call_id.to_string()),
             _ => {}
         }

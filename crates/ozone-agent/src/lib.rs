@@ -14,6 +14,7 @@ mod context;
 pub mod costs;
 mod input;
 mod logprobs;
+mod machine;
 pub mod mcp;
 mod pictures;
 pub mod pro;

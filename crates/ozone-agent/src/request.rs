@@ -249,6 +249,8 @@ impl Request {
             Item::Known(
                 Known::FunctionCallOutput { .. }
                 | Known::CustomToolCallOutput { .. }
+                | Known::ShellCallOutput { .. }
+                | Known::ApplyPatchCallOutput { .. }
                 | Known::McpApprovalResponse { .. },
             ) => true,
             item => content(item).is_some_and(|text| !text.joined().trim().is_empty()),
@@ -435,7 +437,16 @@ fn content(item: &Item) -> Option<&ozone_types::Text> {
 }
 
 fn within(items: &[Item], max: usize) -> Result<(), InvalidRequest> {
-    let bytes = items.iter().filter_map(content).map(|text| text.joined().len()).sum();
+    let bytes = |item: &Item| match item {
+        Item::Known(Known::ShellCallOutput { output, .. }) => {
+            output.iter().map(|o| o.stdout.len() + o.stderr.len()).sum()
+        }
+        Item::Known(Known::ApplyPatchCallOutput { output, .. }) => {
+            output.as_deref().map_or(0, str::len)
+        }
+        item => content(item).map_or(0, |text| text.joined().len()),
+    };
+    let bytes = items.iter().map(bytes).sum();
     if bytes > max { Err(InvalidRequest::TooLong { bytes, max }) } else { Ok(()) }
 }
 
@@ -465,6 +476,7 @@ pub fn echo(tool: &dyn Tool) -> Value {
         }
         Shown::FileSearch => json!({"type": "file_search", "vector_store_ids": []}),
         Shown::Web(_) => json!({"type": "web_search"}),
+        Shown::Shell { .. } => json!({"type": "shell", "environment": {"type": "container_auto"}}),
         Shown::McpCall { server_label, name } => {
             json!({"type": "mcp", "server_label": server_label, "allowed_tools": [name]})
         }

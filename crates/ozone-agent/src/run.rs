@@ -946,7 +946,7 @@ impl Run {
         let mut written = Written::default();
         let (text, failed) = (output.text.clone(), output.failed);
         let files = match shown {
-            Shown::CodeInterpreter { container_id, .. } => {
+            Shown::CodeInterpreter { container_id, .. } | Shown::Shell { container_id } => {
                 let names = output.files.iter().map(|file| file.name.clone());
                 names.map(|name| MadeFile { container_id: container_id.clone(), name }).collect()
             }
@@ -958,6 +958,7 @@ impl Run {
         state.pictures.extend(output.images.iter().cloned());
         state.writer.found(output.found.clone());
         state.writer.saw(output.web.clone());
+        state.writer.printed(output.shell.clone());
         let result = CallResult { text: text.clone(), outputs: outputs(output), failed };
         state.writer.call_done(result, &mut written);
         written.records.push(Record::ToolDone { index, output: text.clone(), files });

@@ -3,12 +3,14 @@
 //! does not know are echoed and never offered.
 
 use ozone_prompt::{InputGrammar, ToolCall, ToolSpec};
+use ozone_tools::{patch, shell};
 use ozone_types::item::Known;
-use ozone_types::{CallId, Item, ItemId, ItemStatus};
+use ozone_types::{CallId, Item, ItemId, ItemStatus, ShellEnvironment};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::check::{fits_grammar, fits_schema, grammar_compiles};
+use crate::machine;
 use crate::request::InvalidRequest;
 
 /// The most tools that one request may offer, those within namespaces counted.
@@ -41,6 +43,10 @@ pub enum ClientKind {
     Function { strict: bool },
     /// Free text.
     Custom,
+    /// Commands for a shell of its own.
+    Shell,
+    /// Changes of its own files.
+    ApplyPatch,
 }
 
 impl OfferedTools {
@@ -114,6 +120,10 @@ fn client_tool(
             let (description, parameters) = custom(description, grammar.as_ref());
             (ClientKind::Custom, description, parameters, grammar)
         }
+        Some("shell") if runs_at_client(tool)? => {
+            return Ok(Some(own(shell::spec(false), ClientKind::Shell)));
+        }
+        Some("apply_patch") => return Ok(Some(own(patch::spec(), ClientKind::ApplyPatch))),
         _ => return Ok(None),
     };
     let name = name(tool)?;
@@ -124,6 +134,26 @@ fn client_tool(
         namespace: namespace.map(str::to_owned),
         kind,
     }))
+}
+
+/// A tool that the API defines and the client runs.
+fn own(spec: ToolSpec, kind: ClientKind) -> ClientTool {
+    ClientTool { name: spec.name.clone(), spec, namespace: None, kind }
+}
+
+/// Where the commands of a `shell` run: at the client, unless it names a container.
+pub fn runs_at_client(tool: &Value) -> Result<bool, InvalidRequest> {
+    match tool.get("environment").filter(|environment| !environment.is_null()) {
+        None => Ok(true),
+        Some(environment) => match text(environment, "type") {
+            Some("local") => Ok(true),
+            Some("container_auto" | "container_reference") => Ok(false),
+            _ => Err(InvalidRequest::tools(
+                "the `environment` of a shell has the `type` local, container_auto or \
+                 container_reference",
+            )),
+        },
+    }
 }
 
 /// The one name under which the model knows a tool.
@@ -221,6 +251,8 @@ impl ClientTool {
                     .map_err(|why| format!("the arguments of `{}` do not fit: {why}", call.name))
             }
             ClientKind::Function { .. } => Ok(()),
+            ClientKind::Shell => shell::action(&call.arguments).map(drop),
+            ClientKind::ApplyPatch => patch::operation(&call.arguments).map(drop),
             ClientKind::Custom => {
                 let Some(input) = text(&value, "input") else {
                     return Err(format!("`{}` takes one string: {{\"input\": \"…\"}}", call.name));
@@ -237,12 +269,19 @@ impl ClientTool {
     pub(crate) fn item(&self, ids: &(ItemId, CallId), text: &str, status: ItemStatus) -> Item {
         let (id, call_id) = (Some(ids.0.clone()), ids.1.clone());
         let (name, namespace) = (self.name.clone(), self.namespace.clone());
-        let (text, status) = (text.to_owned(), Some(status));
+        let text = text.to_owned();
         match self.kind {
+            ClientKind::Shell => {
+                let local = ShellEnvironment::Local;
+                return machine::shell_call(ids, &text, local, status);
+            }
+            ClientKind::ApplyPatch => return machine::patch_call(ids, &text, status),
             ClientKind::Function { .. } => {
+                let status = Some(status);
                 Known::FunctionCall { id, call_id, name, namespace, arguments: text, status }
             }
             ClientKind::Custom => {
+                let status = Some(status);
                 Known::CustomToolCall { id, call_id, name, namespace, input: text, status }
             }
         }
@@ -252,7 +291,9 @@ impl ClientTool {
     /// What the client reads of a call: JSON, or the free text.
     pub(crate) fn text(&self, arguments: &str) -> String {
         match self.kind {
-            ClientKind::Function { .. } => arguments.to_owned(),
+            ClientKind::Function { .. } | ClientKind::Shell | ClientKind::ApplyPatch => {
+                arguments.to_owned()
+            }
             ClientKind::Custom => serde_json::from_str::<Value>(arguments)
                 .ok()
                 .and_then(|v| text(&v, "input").map(str::to_owned))

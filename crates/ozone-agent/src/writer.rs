@@ -10,19 +10,21 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ozone_tools::web::{WebCall, WebSeen};
-use ozone_tools::{Shown, ToolFile, file_search};
+use ozone_tools::{Shown, ToolFile, file_search, shell};
 use ozone_types::item::Known;
 use ozone_types::{
     Annotation, CallId, CodeOutput, Content, EventKind, Fold, FoundPassage, Item, ItemId,
-    ItemStatus, Phase, Role, SeenWeb, Summary, Text, WebAction, WebResult,
+    ItemStatus, Phase, Role, SeenWeb, ShellEnvironment, ShellOutput, Summary, Text, WebAction,
+    WebResult,
 };
 use serde_json::Value;
 
 use crate::arguments::StringArgument;
 use crate::cite::Marks;
+use crate::machine;
 use crate::record::{MadeFile, Record, Said};
 use crate::summary::Digest;
-use crate::tools::ClientTool;
+use crate::tools::{ClientKind, ClientTool};
 
 /// Makes `encrypted_content` of raw reasoning.
 pub type Seal = Arc<dyn Fn(&str) -> String + Send + Sync>;
@@ -109,6 +111,8 @@ pub(crate) struct Writer {
     marks: Marks,
     /// What the call that runs has found.
     found: Vec<FoundPassage>,
+    /// How the commands of the call that runs did.
+    printed: Vec<ShellOutput>,
     /// What it has shown of pages.
     seen: Option<Box<WebSeen>>,
     /// The consent by which the next call is made.
@@ -137,6 +141,7 @@ impl Writer {
             files,
             marks,
             found: vec![],
+            printed: vec![],
             seen: None,
             approval: None,
         };
@@ -173,6 +178,11 @@ impl Writer {
         self.found = passages;
     }
 
+    /// The commands of the open call did so.
+    pub fn printed(&mut self, outputs: Vec<ShellOutput>) {
+        self.printed = outputs;
+    }
+
     /// The open call has shown this of pages.
     pub fn saw(&mut self, seen: Option<Box<WebSeen>>) {
         self.seen = seen;
@@ -200,6 +210,10 @@ impl Writer {
                 Open::Call(call),
             ) => {
                 (call.id, call.running) = (id.clone(), *status == ItemStatus::Searching);
+            }
+            (Known::ShellCall { id: Some(id), call_id, action, .. }, Open::Call(call)) => {
+                (call.id, call.running) = (id.clone(), !action.commands.is_empty());
+                call.call_id = call_id.clone();
             }
             (Known::McpCall { id, arguments, .. }, Open::Call(call)) => {
                 (call.id, call.running) = (id.clone(), !arguments.is_empty());
@@ -361,7 +375,7 @@ impl Writer {
             Shown::McpCall { .. } => {
                 out.events.push(EventKind::McpCallInProgress { item_id, output_index });
             }
-            Shown::FunctionCall => {}
+            Shown::Shell { .. } | Shown::FunctionCall => {}
         }
         self.open = Open::Call(call);
     }
@@ -374,7 +388,7 @@ impl Writer {
         }
         let Open::Call(call) = &mut self.open else { return };
         if call.running {
-            if matches!(call.shown, Shown::FileSearch | Shown::Web(_)) {
+            if matches!(call.shown, Shown::FileSearch | Shown::Web(_) | Shown::Shell { .. }) {
                 // No delta has said it.
                 call.text = arguments.to_owned();
             }
@@ -397,7 +411,7 @@ impl Writer {
             Shown::Web(_) => {
                 out.events.push(EventKind::WebSearchCallSearching { item_id, output_index });
             }
-            Shown::McpCall { .. } | Shown::FunctionCall => {}
+            Shown::Shell { .. } | Shown::McpCall { .. } | Shown::FunctionCall => {}
         }
     }
 
@@ -487,11 +501,18 @@ impl Writer {
                 out.events.push(EventKind::McpCallFailed { item_id, output_index });
             }
             (Shown::CodeInterpreter { .. } | Shown::FileSearch | Shown::Web(_), true)
-            | (Shown::FunctionCall, _) => {}
+            | (Shown::Shell { .. } | Shown::FunctionCall, _) => {}
         }
         let item = call.item(&call.text, status, Some(&result));
         self.done(item, out);
-        if call.shown == Shown::FunctionCall {
+        if matches!(call.shown, Shown::Shell { .. }) {
+            let mut outputs = std::mem::take(&mut self.printed);
+            if outputs.is_empty() {
+                outputs.push(ShellOutput::refused(result.text));
+            }
+            out.events.extend(machine::shell_output(self.output_index, &call.call_id, outputs));
+            self.output_index += 1;
+        } else if call.shown == Shown::FunctionCall {
             let output = |text: String| {
                 let (id, call_id) = (Some(ItemId::function_call_output()), call.call_id.clone());
                 let (output, status) = (Text::Plain(text), Some(ItemStatus::Completed));
@@ -507,15 +528,24 @@ impl Writer {
     pub fn client_call(&mut self, tool: &ClientTool, arguments: &str, out: &mut Written) {
         let text = tool.text(arguments);
         let id = match tool.kind {
-            crate::tools::ClientKind::Function { .. } => ItemId::function_call(),
-            crate::tools::ClientKind::Custom => ItemId::custom_tool_call(),
+            ClientKind::Function { .. } => ItemId::function_call(),
+            ClientKind::Custom => ItemId::custom_tool_call(),
+            ClientKind::Shell => ItemId::shell_call(),
+            ClientKind::ApplyPatch => ItemId::apply_patch_call(),
         };
         let ids = (id.clone(), CallId::mint());
         self.close(ItemStatus::Completed, out);
-        self.added(tool.item(&ids, "", ItemStatus::InProgress), out);
+        let begun = match tool.kind {
+            // It has no deltas, and no shape without its operation.
+            ClientKind::ApplyPatch => text.as_str(),
+            ClientKind::Function { .. } | ClientKind::Custom | ClientKind::Shell => "",
+        };
+        self.added(tool.item(&ids, begun, ItemStatus::InProgress), out);
         let (output_index, delta) = (self.output_index, text.clone());
         match tool.kind {
-            crate::tools::ClientKind::Function { .. } => out.events.extend([
+            ClientKind::Shell => out.events.extend(machine::commands(output_index, &text)),
+            ClientKind::ApplyPatch => {}
+            ClientKind::Function { .. } => out.events.extend([
                 EventKind::FunctionCallArgumentsDelta { item_id: id.clone(), output_index, delta },
                 EventKind::FunctionCallArgumentsDone {
                     item_id: id,
@@ -524,7 +554,7 @@ impl Writer {
                     arguments: text.clone(),
                 },
             ]),
-            crate::tools::ClientKind::Custom => out.events.extend([
+            ClientKind::Custom => out.events.extend([
                 EventKind::CustomToolCallInputDelta { item_id: id.clone(), output_index, delta },
                 EventKind::CustomToolCallInputDone {
                     item_id: id,
@@ -678,6 +708,7 @@ impl Call {
             }
             Shown::FileSearch => (ItemId::file_search(), None),
             Shown::Web(_) => (ItemId::web_search(), None),
+            Shown::Shell { .. } => (ItemId::shell_call(), None),
             Shown::McpCall { .. } => (ItemId::mcp_call(), None),
             Shown::FunctionCall => (ItemId::function_call(), None),
         };
@@ -708,9 +739,11 @@ impl Call {
                     .and_then(|v| v.get(code_argument)?.as_str().map(str::to_owned))
                     .unwrap_or_else(|| arguments.to_owned())
             }
-            Shown::FileSearch | Shown::Web(_) | Shown::McpCall { .. } | Shown::FunctionCall => {
-                arguments.to_owned()
-            }
+            Shown::FileSearch
+            | Shown::Web(_)
+            | Shown::Shell { .. }
+            | Shown::McpCall { .. }
+            | Shown::FunctionCall => arguments.to_owned(),
         }
     }
 
@@ -725,7 +758,7 @@ impl Call {
                 EventKind::CodeInterpreterCallCodeDelta { item_id, output_index, delta }
             }
             // Its item says what is looked for, once it runs.
-            Shown::FileSearch | Shown::Web(_) => return,
+            Shown::FileSearch | Shown::Web(_) | Shown::Shell { .. } => return,
             Shown::McpCall { .. } => {
                 EventKind::McpCallArgumentsDelta { item_id, output_index, delta }
             }
@@ -743,6 +776,10 @@ impl Call {
                 EventKind::CodeInterpreterCallCodeDone { item_id, output_index, code: text }
             }
             Shown::FileSearch | Shown::Web(_) => return,
+            Shown::Shell { .. } => {
+                out.events.extend(machine::commands(output_index, &text));
+                return;
+            }
             Shown::McpCall { .. } => {
                 EventKind::McpCallArgumentsDone { item_id, output_index, arguments: text }
             }
@@ -778,6 +815,12 @@ impl Call {
                 results: self.web_results.clone(),
                 seen: None,
             },
+            Shown::Shell { container_id } => {
+                let container_id = container_id.clone();
+                let environment = ShellEnvironment::ContainerReference { container_id };
+                let ids = (id, self.call_id.clone());
+                return machine::shell_call(&ids, &text, environment, status);
+            }
             Shown::McpCall { server_label, name } => {
                 let said = |failed| result.filter(|r| r.failed == failed).map(|r| r.text.clone());
                 Known::McpCall {
@@ -829,6 +872,18 @@ fn reopened(known: &Known, part: String) -> Open {
         Known::WebSearchCall { id, status, action, .. } => {
             let (call, running) = (WebCall::of(action), *status == ItemStatus::Searching);
             reopened_call(id, call.name(), Shown::Web(call), part, running)
+        }
+        Known::ShellCall { id: Some(id), call_id, action, environment, .. } => {
+            let container_id = match environment {
+                Some(ShellEnvironment::ContainerReference { container_id }) => container_id.clone(),
+                Some(ShellEnvironment::Local) | None => return Open::Nothing,
+            };
+            let (shown, running) = (Shown::Shell { container_id }, !action.commands.is_empty());
+            let text = if running { shell::arguments(action) } else { String::new() };
+            match reopened_call(id, shell::NAME, shown, text, running) {
+                Open::Call(call) => Open::Call(Call { call_id: call_id.clone(), ..call }),
+                other => other,
+            }
         }
         Known::McpCall { id, server_label, name, arguments, approval_request_id, .. } => {
             let shown = Shown::McpCall { server_label: server_label.clone(), name: name.clone() };

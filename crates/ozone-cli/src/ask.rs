@@ -172,7 +172,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     let entry = setup::entry(config, &name)?;
     let (effort, policy) = (args.effort.or(entry.effort), entry.pro.clone());
     let coords = entry.coords;
-    // The shipped model has not learnt the tools for pictures.
+    // The shipped model has not learnt the tools for pictures, nor the shell.
     let is_shipped = entry.id == SHIPPED;
     let works_on_images = !args.no_tools && !is_shipped;
     let files_dir = config.data_dir()?.join("files").join(id.as_str());
@@ -185,6 +185,8 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
         true => None,
         false => tokio::task::block_in_place(|| web::open(config))?,
     };
+    let has_shell =
+        works_on_images && python.as_ref().is_some_and(|python| python.source().has_shell());
     let model = tokio::task::spawn_blocking(move || setup::model(&entry)).await??;
 
     let profile = pictures::profile(&model, coords);
@@ -208,7 +210,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
                 let question = asked(question, &given.files) + &text;
                 let mut request = request(args, question, &name, &model, album.as_ref())?;
                 request.effort = effort;
-                request.tools = offered(&args.mcp, pages.is_some())?;
+                request.tools = offered(&args.mcp, pages.is_some(), has_shell)?;
                 if args.pro {
                     request = in_pro_mode(args, request, policy)?;
                 }
@@ -250,8 +252,10 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
         let options = WebOptions { folder: Some(folder.clone()), ..WebOptions::default() };
         let pages = pages.as_ref().map(|pages| web_tools(pages, &options));
         let python = PythonTool::new(python.source(), container_id.clone(), Some(folder));
+        let shell: Option<Box<dyn Tool>> = has_shell.then(|| Box::new(python.shell()) as _);
         let python: Box<dyn Tool> = Box::new(python);
         std::iter::once(python)
+            .chain(shell)
             .chain(images)
             .chain(documents)
             .chain(pages.into_iter().flatten())
@@ -340,14 +344,16 @@ fn outfit(
 }
 
 /// The tools of a question, where they are more than Python alone.
-fn offered(labels: &[String], has_pages: bool) -> Result<OfferedTools, Failure> {
+fn offered(labels: &[String], has_pages: bool, has_shell: bool) -> Result<OfferedTools, Failure> {
     if labels.is_empty() {
         return Ok(OfferedTools::default());
     }
     let servers = labels.iter().map(|label| json!({"type": "mcp", "server_label": label}));
     let python = json!({"type": "code_interpreter", "container": {"type": "auto"}});
     let pages = has_pages.then(|| json!({"type": "web_search"}));
-    let tools = [python].into_iter().chain(pages).chain(servers).collect();
+    let shell = json!({"type": "shell", "environment": {"type": "container_auto"}});
+    let shell = has_shell.then_some(shell);
+    let tools = [python].into_iter().chain(shell).chain(pages).chain(servers).collect();
     OfferedTools::parse(tools).map_err(|e| Failure::usage(e.to_string()))
 }
 

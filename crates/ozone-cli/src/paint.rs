@@ -9,7 +9,7 @@ use ozone_cost::{Amount, Total};
 use ozone_types::item::Known;
 use ozone_types::{
     CodeOutput, Event, EventKind, Item, ItemStatus, ProReport, ProStop, Response, ResponseStatus,
-    WebAction,
+    ShellOutcome, ShellOutput, WebAction,
 };
 use serde_json::Value;
 
@@ -207,7 +207,22 @@ impl Painter {
         self.line(style, &printable(&format!("▶ {told}")))
     }
 
-    /// What comes from MCP servers.
+    fn shell(&mut self, outputs: &[ShellOutput]) -> io::Result<()> {
+        for output in outputs {
+            self.output(RESULT, &output.stdout)?;
+            self.output(WRONG, &output.stderr)?;
+            match output.outcome {
+                ShellOutcome::Exit { exit_code: 0 } => {}
+                ShellOutcome::Exit { exit_code } => {
+                    self.line(WRONG, &format!("  exit code {exit_code}"))?;
+                }
+                ShellOutcome::Timeout => self.line(WRONG, "  its time was over")?,
+            }
+        }
+        Ok(())
+    }
+
+    /// What comes from MCP servers and other tools.
     fn mcp(&mut self, item: &Known) -> io::Result<()> {
         let as_text =
             |error: &Value| error.as_str().map_or_else(|| error.to_string(), str::to_owned);
@@ -229,6 +244,13 @@ impl Painter {
                     None => self.output(RESULT, output.as_deref().unwrap_or_default()),
                 }
             }
+            Known::ShellCall { action, .. } => {
+                for command in &action.commands {
+                    self.line(CODE, &printable(&format!("$ {command}")))?;
+                }
+                Ok(())
+            }
+            Known::ShellCallOutput { output, .. } => self.shell(output),
             Known::WebSearchCall { action, status, .. } => {
                 self.web(action, *status != ItemStatus::Completed)
             }
@@ -264,6 +286,7 @@ impl Painter {
                     Known::CodeInterpreterCall { .. }
                         | Known::McpCall { .. }
                         | Known::WebSearchCall { .. }
+                        | Known::ShellCall { .. }
                 )
             })
             .count();

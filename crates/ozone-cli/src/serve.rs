@@ -84,7 +84,8 @@ async fn serve(args: &ServeArgs, config: &Config) -> Result<(), Failure> {
         store,
         tools: Arc::new(move |place| {
             let tool = PythonTool::new(python.source(), place.container_id, Some(place.folder));
-            vec![Box::new(tool) as Box<dyn Tool>]
+            let shell: Box<dyn Tool> = Box::new(tool.shell());
+            vec![Box::new(tool) as Box<dyn Tool>, shell]
         }),
         mcp,
         web: pages,

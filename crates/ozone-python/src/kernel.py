@@ -337,6 +337,113 @@ def forget():
 
 kernel.ozone_forget = forget
 
+
+
+class Printed:
+    """The head and the tail of what a command prints; what lies between is counted."""
+
+    def __init__(self, keep):
+        self.head_max = keep * 2 // 3
+        self.tail_max = keep - self.head_max
+        self.head, self.tail, self.omitted = bytearray(), bytearray(), 0
+
+    def add(self, data):
+        room = self.head_max - len(self.head)
+        self.head += data[:room]
+        self.tail += data[room:]
+        excess = len(self.tail) - self.tail_max
+        if excess > 0:
+            self.omitted += excess
+            del self.tail[:excess]
+
+    def text(self):
+        if not self.omitted:
+            return (self.head + self.tail).decode(errors="replace")
+        note = f"\n[… {self.omitted:,} bytes omitted …]\n"
+        return self.head.decode(errors="replace") + note + self.tail.decode(errors="replace")
+
+
+# What a command leaves running in the background may hold its pipes open.
+LATE_OUTPUT = 0.1
+
+
+def kill_group(process):
+    import signal
+
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # It has just ended.
+
+
+def run_command(command, deadline, keep):
+    import selectors
+    import subprocess
+    import time
+
+    printed = {"stdout": Printed(keep), "stderr": Printed(keep)}
+    pipe = subprocess.PIPE
+    try:
+        process = subprocess.Popen(
+            ["bash", "-c", command],
+            stdin=subprocess.DEVNULL,
+            stdout=pipe,
+            stderr=pipe,
+            cwd=work_folder,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        return {"stdout": "", "stderr": f"not started: {error}", "exit_code": 126}
+    is_over = False
+    with process, selectors.DefaultSelector() as ready:
+        try:
+            ready.register(process.stdout, selectors.EVENT_READ, printed["stdout"])
+            ready.register(process.stderr, selectors.EVENT_READ, printed["stderr"])
+            while ready.get_map():
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    is_over = process.poll() is None
+                    break
+                ended = process.poll() is not None
+                events = ready.select(min(left, LATE_OUTPUT))
+                if ended and not events:
+                    break
+                for key, _ in events:
+                    data = os.read(key.fd, 1 << 16)
+                    if data:
+                        key.data.add(data)
+                    else:
+                        ready.unregister(key.fileobj)
+            if not is_over:
+                process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            is_over = True
+        except BaseException:
+            kill_group(process)
+            raise
+        if is_over:
+            kill_group(process)
+    result = {name: kept.text() for name, kept in printed.items()}
+    return {**result, "exit_code": None if is_over else process.returncode}
+
+
+def run_shell(asked):
+    """Runs commands one after the other. How they did is said in one line behind a mark."""
+    import time
+
+    asked = json.loads(asked)
+    deadline = time.monotonic() + asked["timeout"]
+    results = []
+    for command in asked["commands"]:
+        if time.monotonic() < deadline:
+            results.append(run_command(command, deadline, asked["keep"]))
+        else:
+            results.append({"stdout": "", "stderr": "", "exit_code": None})
+    print(asked["mark"] + json.dumps(results))
+
+
+kernel.ozone_shell = run_shell
+
 os.write(started, b"ozone: ready\n")
 os.close(started)
 app.start()

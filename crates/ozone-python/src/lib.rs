@@ -22,6 +22,7 @@ mod guard;
 mod kernel;
 mod pool;
 mod session;
+mod shell;
 mod subset;
 
 pub use env::{EnvError, PythonEnv};
@@ -33,5 +34,6 @@ pub use execution::{
 pub use kernel::Kernel;
 pub use ozone_sandbox::{Capabilities, Limits, Mechanism, SandboxError, WORK_DIR};
 pub use pool::{KernelPool, PoolConfig, Refill, Reuse, WarmUp};
+pub use shell::{CommandOutput, ShellRun};
 pub use subset::Subset;
 pub use tokio_util::sync::CancellationToken;

@@ -38,6 +38,7 @@ mod usage;
 mod vector_stores;
 mod web_search;
 mod websocket;
+mod workplace;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -141,7 +142,8 @@ pub struct Mcp {
     pub egress: Egress,
 }
 
-/// Makes the tools behind `{"type": "code_interpreter"}` for one response.
+/// Makes the tools of a container, of which a response gets those that it asked for: Python for
+/// `code_interpreter`, the shell for a `shell` whose environment is a container.
 pub type ToolFactory = Arc<dyn Fn(Workplace) -> Vec<Box<dyn Tool>> + Send + Sync>;
 
 /// What the server may use up.

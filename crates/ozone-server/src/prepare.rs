@@ -438,69 +438,6 @@ impl App {
         }
         Ok(())
     }
-
-    /// The container of a response with tools that need one: the one that was named, the one that
-    /// its context worked in, or its `own`, which is new.
-    async fn container(
-        &self,
-        tenant: &Tenant,
-        request: &Request,
-        serve: &Serve,
-        own: &str,
-    ) -> Result<Option<String>, ApiError> {
-        let tools = request.tools.spelt();
-        let found = tools.iter().enumerate().find(|(_, t)| t["type"] == "code_interpreter");
-        let mut file_ids = &[][..];
-        let place = match found {
-            None if tools.iter().any(images::is_image) => String::new(),
-            None => return Ok(None),
-            Some((index, tool)) => {
-                let place = format!("tools[{index}].container");
-                let automatic = match &tool["container"] {
-                    Value::String(id) => {
-                        self.named_container(tenant, id, &place).await?;
-                        return Ok(Some(id.clone()));
-                    }
-                    Value::Null => return Err(ApiError::missing(&place)),
-                    value => Fields::of(value, &place)?,
-                };
-                let kind = automatic.required("type")?;
-                if kind != "auto" {
-                    return Err(automatic.bad_word("type", kind, "'auto'"));
-                }
-                file_ids = automatic.list("file_ids")?.map_or(file_ids, Vec::as_slice);
-                place
-            }
-        };
-        if let Some(used) = self.used_container(request, serve).await?
-            && self.named_container(tenant, &used, &place).await.is_ok()
-        {
-            return Ok(Some(used));
-        }
-        self.new_container(tenant, own, "auto", file_ids, &place).await?;
-        Ok(Some(own.to_owned()))
-    }
-
-    /// Where the context of a request worked last.
-    async fn used_container(
-        &self,
-        request: &Request,
-        serve: &Serve,
-    ) -> Result<Option<String>, ApiError> {
-        let called = request.earlier.iter().rev().find_map(|item| match item {
-            Item::Known(Known::CodeInterpreterCall { container_id, .. }) => Some(container_id),
-            _ => None,
-        });
-        let (None, Some(previous)) = (called, &serve.previous_response_id) else {
-            return Ok(called.cloned());
-        };
-        match self.store.get(previous).await {
-            Ok(stored) => Ok(stored.request[runs::SERVE]["container"].as_str().map(str::to_owned)),
-            // It is remembered by a connection alone.
-            Err(StoreError::NotFound(_)) => Ok(None),
-            Err(e) => Err(e.into()),
-        }
-    }
 }
 
 /// As OpenAI spells the ids of items.
@@ -515,6 +452,10 @@ fn prefix(kind: &str) -> &'static str {
         "code_interpreter_call" => "ci_",
         "file_search_call" => "fs_",
         "web_search_call" => "ws_",
+        "shell_call" => "sh_",
+        "shell_call_output" => "sho_",
+        "apply_patch_call" => "apc_",
+        "apply_patch_call_output" => "apco_",
         "compaction" => "cmp_",
         "mcp_call" => "mcp_",
         "mcp_list_tools" => "mcpl_",

@@ -89,8 +89,16 @@ pub(crate) fn refuse_beta(query: &[(String, String)]) -> Result<(), ApiError> {
 
 /// Tool types that are echoed and not offered to the model.
 fn ignored_tools(app: &App, tools: &[Value]) -> Option<HeaderValue> {
-    const OFFERED: &[&str] =
-        &["function", "custom", "namespace", "code_interpreter", "file_search", "mcp"];
+    const OFFERED: &[&str] = &[
+        "function",
+        "custom",
+        "namespace",
+        "code_interpreter",
+        "file_search",
+        "mcp",
+        "shell",
+        "apply_patch",
+    ];
     let offered =
         |kind: &&str| OFFERED.contains(kind) || (app.web.is_some() && is_web_search(kind));
     let kinds = tools.iter().filter_map(|t| t["type"].as_str());
@@ -344,7 +352,10 @@ pub(crate) fn shown(item: &Item) -> Item {
         Known::FunctionCall { status, .. }
         | Known::FunctionCallOutput { status, .. }
         | Known::CustomToolCall { status, .. }
-        | Known::CustomToolCallOutput { status, .. } => {
+        | Known::CustomToolCallOutput { status, .. }
+        | Known::ShellCall { status, .. }
+        | Known::ShellCallOutput { status, .. }
+        | Known::ApplyPatchCall { status, .. } => {
             status.get_or_insert(ItemStatus::Completed);
         }
         Known::Compaction { text, .. } => *text = None,
@@ -352,6 +363,7 @@ pub(crate) fn shown(item: &Item) -> Item {
         Known::Reasoning { .. }
         | Known::CodeInterpreterCall { .. }
         | Known::FileSearchCall { .. }
+        | Known::ApplyPatchCallOutput { .. }
         | Known::McpListTools { .. }
         | Known::McpApprovalRequest { .. }
         | Known::McpApprovalResponse { .. }

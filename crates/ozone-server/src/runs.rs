@@ -7,7 +7,6 @@ use std::time::Duration;
 use ozone_agent::pro;
 use ozone_agent::{AgentError, Costs, Request, Run, Seal, abandon};
 use ozone_store::{Change, Durability, Journal, Owner, Reader, StoreError, Stored};
-use ozone_tools::Tool;
 use ozone_types::{EventKind, Item, Response, ResponseId, ResponseStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -16,11 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Model, count, document};
 use crate::error::{ApiError, causes};
-use crate::images;
 use crate::mcp::{self, McpUse};
 use crate::responses::shown;
 use crate::schedule::{Entry, Place, Tier};
-use crate::{ModelEntry, Workplace};
 
 /// What a stored response is to the server, beside its request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -320,28 +317,6 @@ impl App {
                 }
             }
         }
-    }
-
-    async fn tools_of(&self, job: &Job) -> std::io::Result<Vec<Box<dyn Tool>>> {
-        let Some(container_id) = job.serve.container.clone() else { return Ok(vec![]) };
-        let folder = self.containers_dir.join(&container_id);
-        std::fs::create_dir_all(&folder)?;
-        self.tools_in(Workplace { container_id, folder }, &job.request, &job.model.entry).await
-    }
-
-    /// Those of the request's tools that work in a folder.
-    pub async fn tools_in(
-        &self,
-        place: Workplace,
-        request: &Request,
-        entry: &ModelEntry,
-    ) -> std::io::Result<Vec<Box<dyn Tool>>> {
-        let spelt = request.tools.spelt();
-        let mut tools = images::tools(spelt, &place.folder, entry).await?;
-        if spelt.iter().any(|tool| tool["type"] == "code_interpreter") {
-            tools.splice(..0, (self.tools)(place));
-        }
-        Ok(tools)
     }
 
     pub fn seal_for(self: &Arc<Self>, tenant: &str, model: &str) -> Seal {

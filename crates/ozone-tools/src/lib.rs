@@ -13,8 +13,10 @@ pub mod file_search;
 pub mod image;
 #[cfg(feature = "mcp")]
 pub mod mcp;
+pub mod patch;
 mod python;
 mod scripted;
+pub mod shell;
 pub mod web;
 
 use std::path::PathBuf;
@@ -22,13 +24,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ozone_prompt::ToolSpec;
-use ozone_types::FoundPassage;
+use ozone_types::{FoundPassage, ShellOutput};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 pub use file_search::FileSearchTool;
 pub use python::{PythonTool, Source};
 pub use scripted::{ScriptedTool, Step};
+pub use shell::ShellTool;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ToolError {
@@ -69,6 +72,8 @@ pub struct ToolOutput {
     pub found: Vec<FoundPassage>,
     /// What was shown of pages, whose lines an answer may cite.
     pub web: Option<Box<web::WebSeen>>,
+    /// How each command of a shell did.
+    pub shell: Vec<ShellOutput>,
     /// The call ran but did not do what was asked.
     pub failed: bool,
 }
@@ -99,6 +104,8 @@ pub enum Shown {
     FileSearch,
     /// A `web_search_call`.
     Web(web::WebCall),
+    /// A `shell_call` with its `shell_call_output` behind it.
+    Shell { container_id: String },
     /// An `mcp_call`: any other tool that runs here, by the name it has on its server.
     McpCall { server_label: String, name: String },
     /// A `function_call` with its `function_call_output` behind it.

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ozone_prompt::ToolSpec;
-use ozone_python::{ExecuteOptions, Execution, Kernel, KernelEvent, KernelPool, Status, Subset};
+use ozone_python::{
+    ExecuteOptions, Execution, Kernel, KernelEvent, KernelPool, Mechanism, Status, Subset,
+};
 use serde::Deserialize;
+use tokio::sync::Mutex;
 
-use crate::{Call, OnText, Shown, Tool, ToolError, ToolFile, ToolOutput};
+use crate::{Call, OnText, ShellTool, Shown, Tool, ToolError, ToolFile, ToolOutput};
 
 const DESCRIPTION: &str = "Runs Python code in a stateful Jupyter kernel without network access \
      and returns what it prints, the value of the last expression, and plots. numpy, pandas, \
@@ -26,18 +29,38 @@ pub enum Source {
     Refused { cause: String },
 }
 
+impl Source {
+    /// Whether a shell can run beside Python. Where each process is limited for itself, there is
+    /// only one.
+    pub fn has_shell(&self) -> bool {
+        match self {
+            Source::Kernels(pool) => pool.capabilities().mechanism != Mechanism::Rlimits,
+            Source::Subset { .. } | Source::Refused { .. } => false,
+        }
+    }
+}
+
 enum Interpreter {
     Waiting(Source),
     Kernel(Box<Kernel>),
     Subset(Box<Subset>),
 }
 
+/// What the tools of one container work in.
+pub(crate) type Shared = Arc<Mutex<Place>>;
+
+/// An interpreter that starts with the first call, and its files.
+pub(crate) struct Place {
+    files_dir: Option<PathBuf>,
+    interpreter: Interpreter,
+}
+
 /// The `python` tool of one response.
 pub struct PythonTool {
     spec: ToolSpec,
     container_id: String,
-    files_dir: Option<PathBuf>,
-    interpreter: Interpreter,
+    place: Shared,
+    has_shell: bool,
     /// Calls of a killed run whose variables are gone, until the model was told.
     lost_calls: usize,
 }
@@ -49,12 +72,33 @@ impl PythonTool {
             Source::Subset { .. } => Subset::LACKS,
             Source::Kernels(_) | Source::Refused { .. } => "",
         };
+        let has_shell = source.has_shell();
+        let place = Place { files_dir, interpreter: Interpreter::Waiting(source) };
         PythonTool {
             spec: spec(lacks),
             container_id,
-            files_dir,
-            interpreter: Interpreter::Waiting(source),
+            place: Arc::new(Mutex::new(place)),
+            has_shell,
             lost_calls: 0,
+        }
+    }
+
+    /// The shell beside this Python. Where it cannot run, the model reads so.
+    pub fn shell(&self) -> ShellTool {
+        let place = self.has_shell.then(|| self.place.clone());
+        ShellTool::new(place, self.container_id.clone())
+    }
+}
+
+impl Place {
+    /// The real kernel.
+    pub(crate) async fn kernel(&mut self) -> Result<&mut Kernel, ToolError> {
+        self.start().await?;
+        match &mut self.interpreter {
+            Interpreter::Kernel(kernel) => Ok(kernel),
+            Interpreter::Subset(_) | Interpreter::Waiting(_) => {
+                Err(ToolError::Unavailable("there is no shell without a real Python".to_owned()))
+            }
         }
     }
 
@@ -154,7 +198,8 @@ impl Tool for PythonTool {
         on_text: &mut OnText<'_>,
     ) -> Result<ToolOutput, ToolError> {
         let code = code_of(&call.arguments)?;
-        self.start().await?;
+        let mut place = self.place.lock().await;
+        place.start().await?;
         let options = ExecuteOptions {
             timeout: call.timeout,
             max_output_bytes: call.output_chars_max.saturating_mul(4),
@@ -165,7 +210,7 @@ impl Tool for PythonTool {
             KernelEvent::Stdout(text) | KernelEvent::Stderr(text) => on_text(text),
             KernelEvent::Image(_) => {}
         };
-        let execution = match &mut self.interpreter {
+        let execution = match &mut place.interpreter {
             Interpreter::Kernel(kernel) => kernel.execute(&code, &options, show).await,
             Interpreter::Subset(subset) => subset.execute(&code, &options, show).await,
             Interpreter::Waiting(_) => unreachable!("`start` put an interpreter in its place"),
@@ -194,7 +239,6 @@ fn to_output(execution: Execution, chars_max: usize) -> ToolOutput {
             })
             .collect(),
         images: execution.images,
-        web: None,
-        found: vec![],
+        ..ToolOutput::default()
     }
 }

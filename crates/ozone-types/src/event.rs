@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Annotation, Content, ErrorBody, Item, ItemId, Response};
+use crate::{Annotation, Content, ErrorBody, Item, ItemId, Response, ShellDelta, ShellOutput};
 
 /// One event of a response's journal and of its stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,6 +67,11 @@ events! {
     WebSearchCallInProgress = "response.web_search_call.in_progress" { item_id: ItemId, output_index: u64 }
     WebSearchCallSearching = "response.web_search_call.searching" { item_id: ItemId, output_index: u64 }
     WebSearchCallCompleted = "response.web_search_call.completed" { item_id: ItemId, output_index: u64 }
+    ShellCallCommandAdded = "response.shell_call_command.added" { output_index: u64, command_index: u64, command: String }
+    ShellCallCommandDelta = "response.shell_call_command.delta" { output_index: u64, command_index: u64, delta: String }
+    ShellCallCommandDone = "response.shell_call_command.done" { output_index: u64, command_index: u64, command: String }
+    ShellCallOutputContentDelta = "response.shell_call_output_content.delta" { item_id: ItemId, output_index: u64, command_index: u64, delta: ShellDelta }
+    ShellCallOutputContentDone = "response.shell_call_output_content.done" { item_id: ItemId, output_index: u64, command_index: u64, output: Vec<ShellOutput> }
     McpCallInProgress = "response.mcp_call.in_progress" { item_id: ItemId, output_index: u64 }
     McpCallArgumentsDelta = "response.mcp_call_arguments.delta" { item_id: ItemId, output_index: u64, delta: String }
     McpCallArgumentsDone = "response.mcp_call_arguments.done" { item_id: ItemId, output_index: u64, arguments: String }

@@ -245,6 +245,55 @@ impl Fold {
                     *status = ItemStatus::Searching;
                 }
             }
+            EventKind::ShellCallCommandAdded { output_index, command_index, command } => {
+                let open = self.command(*output_index, *command_index, name)?;
+                if open.part.is_some() {
+                    return Err(FoldError::NotOpen(name));
+                }
+                open.part = Some(command.clone());
+            }
+            EventKind::ShellCallCommandDelta { output_index, command_index, delta } => {
+                let open = self.command(*output_index, *command_index, name)?;
+                open.part.as_mut().ok_or(FoldError::NotOpen(name))?.push_str(delta);
+            }
+            EventKind::ShellCallCommandDone { output_index, command_index, command } => {
+                let open = self.command(*output_index, *command_index, name)?;
+                if open.part.take().as_ref() != Some(command) {
+                    return Err(FoldError::Deltas(name));
+                }
+                open.parts += 1;
+                if let Item::Known(Known::ShellCall { action, .. }) = &mut open.item {
+                    action.commands.push(command.clone());
+                }
+            }
+            EventKind::ShellCallOutputContentDelta {
+                item_id,
+                output_index,
+                command_index,
+                delta,
+            } => {
+                let open = self.part(*output_index, item_id, name)?;
+                open.at(*output_index, *command_index)?;
+                let printed = open.part.get_or_insert_default();
+                printed.extend([&delta.stdout, &delta.stderr].into_iter().flatten().cloned());
+            }
+            EventKind::ShellCallOutputContentDone {
+                item_id,
+                output_index,
+                command_index,
+                output: new,
+            } => {
+                let open = self.part(*output_index, item_id, name)?;
+                open.at(*output_index, *command_index)?;
+                let printed = new.iter().flat_map(|o| [o.stdout.as_str(), &o.stderr]);
+                if open.part.take().unwrap_or_default() != printed.collect::<String>() {
+                    return Err(FoldError::Deltas(name));
+                }
+                open.parts += 1;
+                if let Item::Known(Known::ShellCallOutput { output, .. }) = &mut open.item {
+                    output.extend_from_slice(new);
+                }
+            }
             EventKind::Error { .. } => {}
             EventKind::Completed { response }
             | EventKind::Incomplete { response }
@@ -261,6 +310,19 @@ impl Fold {
     fn at(&self, found: u64) -> Result<(), FoldError> {
         let expected = self.done.len() as u64;
         if found == expected { Ok(()) } else { Err(FoldError::OutputIndex { expected, found }) }
+    }
+
+    /// The open `shell_call`, whose command of this index is written.
+    fn command(
+        &mut self,
+        output_index: u64,
+        command_index: u64,
+        name: &'static str,
+    ) -> Result<&mut Open, FoldError> {
+        self.at(output_index)?;
+        let open = self.open.as_mut().ok_or(FoldError::NotOpen(name))?;
+        open.at(output_index, command_index)?;
+        Ok(open)
     }
 
     fn part(
@@ -304,6 +366,10 @@ fn settle(item: &mut Item, text: &str, is_summary: bool) {
         Known::CodeInterpreterCall { code, .. } => *code = text,
         Known::FileSearchCall { .. }
         | Known::WebSearchCall { .. }
+        | Known::ShellCall { .. }
+        | Known::ShellCallOutput { .. }
+        | Known::ApplyPatchCall { .. }
+        | Known::ApplyPatchCallOutput { .. }
         | Known::Compaction { .. }
         | Known::FunctionCallOutput { .. }
         | Known::CustomToolCallOutput { .. }
@@ -332,6 +398,12 @@ fn same_text(streamed: &Item, done: &Item) -> bool {
             Known::CodeInterpreterCall { code: a, .. },
             Known::CodeInterpreterCall { code: b, .. },
         ) => a == b,
+        (Known::ShellCall { action: a, .. }, Known::ShellCall { action: b, .. }) => {
+            a.commands == b.commands
+        }
+        (Known::ShellCallOutput { output: a, .. }, Known::ShellCallOutput { output: b, .. }) => {
+            a == b
+        }
         _ => true,
     }
 }

@@ -109,6 +109,22 @@ impl ItemId {
         Self::mint("ws_")
     }
 
+    pub fn shell_call() -> Self {
+        Self::mint("sh_")
+    }
+
+    pub fn shell_call_output() -> Self {
+        Self::mint("sho_")
+    }
+
+    pub fn apply_patch_call() -> Self {
+        Self::mint("apc_")
+    }
+
+    pub fn apply_patch_call_output() -> Self {
+        Self::mint("apco_")
+    }
+
     pub fn mcp_call() -> Self {
         Self::mint("mcp_")
     }

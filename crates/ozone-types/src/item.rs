@@ -3,7 +3,9 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::{CallId, ItemId};
+use crate::{
+    CallId, ItemId, PatchOperation, PatchStatus, ShellAction, ShellEnvironment, ShellOutput,
+};
 
 /// What an assistant's message is to its reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,6 +155,45 @@ pub enum Known {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seen: Option<Box<SeenWeb>>,
     },
+    /// Commands for a shell, which runs here or at the client.
+    ShellCall {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<ItemId>,
+        call_id: CallId,
+        action: ShellAction,
+        #[serde(default)]
+        environment: Option<ShellEnvironment>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<ItemStatus>,
+    },
+    ShellCallOutput {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<ItemId>,
+        call_id: CallId,
+        /// One for each command.
+        output: Vec<ShellOutput>,
+        #[serde(default)]
+        max_output_length: Option<u64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<ItemStatus>,
+    },
+    /// A change of a file, which is made here or by the client.
+    ApplyPatchCall {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<ItemId>,
+        call_id: CallId,
+        operation: PatchOperation,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<ItemStatus>,
+    },
+    ApplyPatchCallOutput {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<ItemId>,
+        call_id: CallId,
+        status: PatchStatus,
+        #[serde(default)]
+        output: Option<String>,
+    },
     /// Stands for everything before it, in fewer words.
     Compaction {
         #[serde(default = "ItemId::compaction", deserialize_with = "compaction_id_or_new")]
@@ -210,7 +251,7 @@ pub enum Known {
 }
 
 impl Known {
-    const TYPES: [&str; 14] = [
+    const TYPES: [&str; 18] = [
         "message",
         "reasoning",
         "function_call",
@@ -220,6 +261,10 @@ impl Known {
         "code_interpreter_call",
         "file_search_call",
         "web_search_call",
+        "shell_call",
+        "shell_call_output",
+        "apply_patch_call",
+        "apply_patch_call_output",
         "compaction",
         "mcp_list_tools",
         "mcp_approval_request",
@@ -524,6 +569,10 @@ impl Item {
                 | Known::FunctionCallOutput { id, .. }
                 | Known::CustomToolCall { id, .. }
                 | Known::CustomToolCallOutput { id, .. }
+                | Known::ShellCall { id, .. }
+                | Known::ShellCallOutput { id, .. }
+                | Known::ApplyPatchCall { id, .. }
+                | Known::ApplyPatchCallOutput { id, .. }
                 | Known::McpApprovalResponse { id, .. },
             ) => id.as_ref().map(ItemId::as_str),
             Item::Known(
@@ -549,6 +598,9 @@ impl Item {
             | Known::FunctionCallOutput { status, .. }
             | Known::CustomToolCall { status, .. }
             | Known::CustomToolCallOutput { status, .. }
+            | Known::ShellCall { status, .. }
+            | Known::ShellCallOutput { status, .. }
+            | Known::ApplyPatchCall { status, .. }
             | Known::McpCall { status, .. } => *status,
             Known::CodeInterpreterCall { status, .. }
             | Known::FileSearchCall { status, .. }
@@ -556,7 +608,8 @@ impl Item {
             Known::Compaction { .. }
             | Known::McpListTools { .. }
             | Known::McpApprovalRequest { .. }
-            | Known::McpApprovalResponse { .. } => None,
+            | Known::McpApprovalResponse { .. }
+            | Known::ApplyPatchCallOutput { .. } => None,
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod event;
 pub mod fold;
 pub mod id;
 pub mod item;
+pub mod machine;
 pub mod pro;
 pub mod response;
 pub mod rollout;
@@ -21,6 +22,10 @@ pub use id::{CallId, ItemId, ResponseId};
 pub use item::{
     Annotation, CodeOutput, Content, FoundPassage, Item, ItemStatus, McpTool, OutputPart, Phase,
     Role, SeenLines, SeenWeb, Text, WebAction, WebResult, WebSource,
+};
+pub use machine::{
+    PatchOperation, PatchStatus, ShellAction, ShellDelta, ShellEnvironment, ShellOutcome,
+    ShellOutput,
 };
 pub use pro::{ProReport, ProStop, Votes};
 pub use response::{

@@ -7,6 +7,7 @@ mod costs;
 mod functions;
 mod laws;
 mod loops;
+mod machine;
 mod pages;
 mod pictures;
 mod pro;

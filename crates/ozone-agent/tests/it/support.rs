@@ -244,6 +244,16 @@ fn show_item(item: &Item) -> String {
             ("custom   ", format!("{} {input}", named(namespace, name)))
         }
         Known::CustomToolCallOutput { output, .. } => ("output   ", output.joined()),
+        Known::ShellCall { action, .. } => ("shell    ", action.commands.join("; ")),
+        Known::ShellCallOutput { output, .. } => {
+            ("output   ", ozone_tools::shell::told(output, 1_000))
+        }
+        Known::ApplyPatchCall { operation, .. } => {
+            ("patch    ", serde_json::to_string(operation).unwrap())
+        }
+        Known::ApplyPatchCallOutput { status, output, .. } => {
+            ("output   ", format!("{status:?} {output:?}"))
+        }
         Known::Compaction { encrypted_content, text, .. } => {
             assert_eq!(*text, None, "no client reads it");
             ("compacted", encrypted_content.clone().unwrap_or_default())

@@ -5,6 +5,7 @@
 mod environment;
 mod escapes;
 mod kernels;
+mod shell;
 mod subset;
 
 use std::time::Duration;

@@ -12,6 +12,7 @@ mod fuzz;
 mod images;
 mod kill;
 mod limits;
+mod machine;
 mod mcp;
 mod pro;
 mod responses;

@@ -1,0 +1,92 @@
+//! The shell and patches over HTTP: containers, clients, and what is refused.
+
+use ozone_model::Script;
+use serde_json::{Value, json};
+
+use crate::support::{TestServer, says};
+
+fn calls(name: &str, arguments: Value) -> Script {
+    let call = json!({"name": name, "arguments": arguments});
+    says(&format!("<tool_call>\n{call}\n</tool_call>"))
+}
+
+#[tokio::test]
+async fn a_shell_of_the_client_goes_round() {
+    let commands = json!({"commands": ["ls"]});
+    let server = TestServer::scripted([calls("shell", commands), says("One file.")]).await;
+    let tools = json!([{"type": "shell", "environment": {"type": "local"}}]);
+    let stream = server.stream(json!({"input": "What is here?", "tools": tools})).await.sound();
+    let first = stream.last()["response"].clone();
+    let call = &first["output"][0];
+    assert_eq!(call["type"], "shell_call");
+    assert_eq!(call["action"]["commands"], json!(["ls"]));
+    assert_eq!(call["environment"], json!({"type": "local"}));
+    assert_eq!(first["tools"], tools);
+    let output = json!([{
+        "type": "shell_call_output", "call_id": call["call_id"], "max_output_length": 1000,
+        "output": [{"stdout": "a", "stderr": "", "outcome": {"type": "exit", "exit_code": 0}}],
+    }]);
+    let body = json!({"input": output, "tools": tools, "previous_response_id": first["id"]});
+    let second = server.respond(body).await;
+    assert_eq!(second["output"][0]["content"][0]["text"], "One file.");
+    let path = format!("/v1/responses/{}/input_items", second["id"].as_str().unwrap());
+    let items = server.get(&path).await.ok().to_string();
+    assert!(items.contains("\"sho_") && items.contains("shell_call_output"), "{items}");
+}
+
+#[tokio::test]
+async fn a_patch_goes_round() {
+    let patch = json!({"type": "create_file", "path": "a.txt", "diff": "+a\n"});
+    let server = TestServer::scripted([calls("apply_patch", patch.clone()), says("Done.")]).await;
+    let tools = json!([{"type": "apply_patch"}]);
+    let choice = json!({"type": "apply_patch"});
+    let body = json!({"input": "Write it.", "tools": tools, "tool_choice": choice});
+    let first = server.respond(body).await;
+    assert_eq!(first["output"][0]["operation"], patch);
+    let output = json!([{"type": "apply_patch_call_output", "status": "completed",
+        "call_id": first["output"][0]["call_id"], "output": "written"}]);
+    let body = json!({"input": output, "tools": tools, "previous_response_id": first["id"]});
+    assert_eq!(server.respond(body).await["output"][0]["content"][0]["text"], "Done.");
+}
+
+#[tokio::test]
+async fn a_shell_in_a_container_has_one_and_no_network() {
+    let server = TestServer::scripted([says("Hello."), says("Hello.")]).await;
+    let post = |environment: Value| {
+        let tools = json!([{"type": "shell", "environment": environment}]);
+        let body = json!({"model": "scripted", "input": "?", "tools": tools});
+        server.post("/v1/responses", body)
+    };
+    post(json!({"type": "container_auto"})).await.ok();
+    let containers = server.get("/v1/containers").await.ok();
+    let container_id = containers["data"][0]["id"].clone();
+    post(json!({"type": "container_reference", "container_id": container_id})).await.ok();
+
+    let policy = json!({"type": "allowlist", "allowed_domains": ["a.test"]});
+    for (environment, param) in [
+        (json!({"type": "elsewhere"}), "tools"),
+        (json!({"type": "container_reference", "container_id": "cntr_x"}), "tools[0].environment"),
+        (
+            json!({"type": "container_auto", "network_policy": policy}),
+            "tools[0].environment.network_policy.type",
+        ),
+        (
+            json!({"type": "container_auto", "skills": [{"type": "inline"}]}),
+            "tools[0].environment.skills",
+        ),
+    ] {
+        let answer = post(environment).await;
+        assert_eq!((answer.status.as_u16(), &answer.body["error"]["param"]), (400, &json!(param)));
+    }
+}
+
+#[tokio::test]
+async fn an_output_that_nobody_asked_for_is_refused() {
+    let server = TestServer::scripted([]).await;
+    let output = json!([{"type": "apply_patch_call_output", "call_id": "call_1",
+        "status": "completed"}]);
+    let body = json!({"model": "scripted", "input": output});
+    let answer = server.post("/v1/responses", body).await;
+    assert_eq!(answer.status.as_u16(), 400);
+    assert!(answer.body["error"]["message"].as_str().unwrap().contains("call_1"));
+}
