@@ -65,7 +65,7 @@ enum Open {
         logprobs: Vec<Value>,
         citations: Vec<Annotation>,
     },
-    Call(Call),
+    Call(Box<Call>),
 }
 
 /// A call that runs here.
@@ -377,7 +377,7 @@ impl Writer {
             }
             Shown::Shell { .. } | Shown::FunctionCall => {}
         }
-        self.open = Open::Call(call);
+        self.open = Open::Call(Box::new(call));
     }
 
     /// A call is about to run: its item is opened unless it is, and shows the whole of `arguments`.
@@ -881,7 +881,9 @@ fn reopened(known: &Known, part: String) -> Open {
             let (shown, running) = (Shown::Shell { container_id }, !action.commands.is_empty());
             let text = if running { shell::arguments(action) } else { String::new() };
             match reopened_call(id, shell::NAME, shown, text, running) {
-                Open::Call(call) => Open::Call(Call { call_id: call_id.clone(), ..call }),
+                Open::Call(call) => {
+                    Open::Call(Box::new(Call { call_id: call_id.clone(), ..*call }))
+                }
                 other => other,
             }
         }
@@ -889,7 +891,7 @@ fn reopened(known: &Known, part: String) -> Open {
             let shown = Shown::McpCall { server_label: server_label.clone(), name: name.clone() };
             match reopened_call(id, name, shown, part, !arguments.is_empty()) {
                 Open::Call(call) => {
-                    Open::Call(Call { approval: approval_request_id.clone(), ..call })
+                    Open::Call(Box::new(Call { approval: approval_request_id.clone(), ..*call }))
                 }
                 other => other,
             }
@@ -903,7 +905,7 @@ fn reopened(known: &Known, part: String) -> Open {
 
 fn reopened_call(id: &ItemId, name: &str, shown: Shown, text: String, running: bool) -> Open {
     let call = Call::new(name, shown);
-    Open::Call(Call { id: id.clone(), text, running, ..call })
+    Open::Call(Box::new(Call { id: id.clone(), text, running, ..call }))
 }
 
 fn annotated(

@@ -90,11 +90,10 @@ pub(crate) async fn tools(
     let album = opened.map_err(io::Error::other)?;
     let mut tools = image_tools(album, Ocr::find(std::env::var_os("PATH").as_deref()));
     if let Some(names) = allowed(tool) {
-        let is_wanted = |tool: &Box<dyn Tool>| match tool.shown() {
+        tools.retain(|tool| match tool.shown() {
             Shown::McpCall { name, .. } => names.contains(&name),
             _ => false,
-        };
-        tools.retain(is_wanted);
+        });
     }
     Ok(tools)
 }
