@@ -240,7 +240,7 @@ fn a_picture_is_delivered_within_its_bytes() {
 fn shapes_have_the_corners_of_their_figures() {
     let figure = |sides: u32, radius: f64, turn: f64| {
         let pixels = drawn(160, 160, |x, y| {
-            let (dx, dy) = (x - 80.0, y - 80.0);
+            let (dx, dy) = (f64::from(x) - 80.0, f64::from(y) - 80.0);
             let reach = dx.hypot(dy);
             let step = std::f64::consts::TAU / f64::from(sides);
             let off = (dx.atan2(-dy) - turn.to_radians()).rem_euclid(step) - step / 2.0;
