@@ -78,7 +78,7 @@ async fn the_oracle_answers_with_the_tools_alone() {
                 false => wrong.push(format!("{reply} for {answer:?}")),
             }
         }
-        assert!(right >= 2, "{}: {wrong:?}", family.name());
+        assert!(right >= 1, "{}: {wrong:?}", family.name());
     }
 }
 

@@ -1,22 +1,28 @@
 //! The shell and patches over HTTP: containers, clients, and what is refused.
 
-use ozone_model::Script;
+use ozone_model::{Script, ScriptedBackend, Take};
 use serde_json::{Value, json};
 
-use crate::support::{TestServer, says};
+use crate::support::{Setup, TestServer, says};
 
 fn calls(name: &str, arguments: Value) -> Script {
     let call = json!({"name": name, "arguments": arguments});
     says(&format!("<tool_call>\n{call}\n</tool_call>"))
 }
 
+/// The response with seed 0 calls, the one with seed 1 speaks.
+async fn calling_once(call: Script, text: &str) -> TestServer {
+    let takes = [Take::new([call]), Take::new([says(text)])];
+    Setup::with(ScriptedBackend::takes(takes)).start().await
+}
+
 #[tokio::test]
 async fn a_shell_of_the_client_goes_round() {
     let commands = json!({"commands": ["ls"]});
-    let server = TestServer::scripted([calls("shell", commands), says("One file.")]).await;
+    let server = calling_once(calls("shell", commands), "One file.").await;
     let tools = json!([{"type": "shell", "environment": {"type": "local"}}]);
-    let stream = server.stream(json!({"input": "What is here?", "tools": tools})).await.sound();
-    let first = stream.last()["response"].clone();
+    let body = json!({"input": "What is here?", "tools": tools, "seed": 0});
+    let first = server.stream(body).await.sound().last();
     let call = &first["output"][0];
     assert_eq!(call["type"], "shell_call");
     assert_eq!(call["action"]["commands"], json!(["ls"]));
@@ -26,7 +32,8 @@ async fn a_shell_of_the_client_goes_round() {
         "type": "shell_call_output", "call_id": call["call_id"], "max_output_length": 1000,
         "output": [{"stdout": "a", "stderr": "", "outcome": {"type": "exit", "exit_code": 0}}],
     }]);
-    let body = json!({"input": output, "tools": tools, "previous_response_id": first["id"]});
+    let body = json!({"input": output, "tools": tools, "previous_response_id": first["id"],
+        "seed": 1});
     let second = server.respond(body).await;
     assert_eq!(second["output"][0]["content"][0]["text"], "One file.");
     let path = format!("/v1/responses/{}/input_items", second["id"].as_str().unwrap());
@@ -37,15 +44,16 @@ async fn a_shell_of_the_client_goes_round() {
 #[tokio::test]
 async fn a_patch_goes_round() {
     let patch = json!({"type": "create_file", "path": "a.txt", "diff": "+a\n"});
-    let server = TestServer::scripted([calls("apply_patch", patch.clone()), says("Done.")]).await;
+    let server = calling_once(calls("apply_patch", patch.clone()), "Done.").await;
     let tools = json!([{"type": "apply_patch"}]);
     let choice = json!({"type": "apply_patch"});
-    let body = json!({"input": "Write it.", "tools": tools, "tool_choice": choice});
+    let body = json!({"input": "Write it.", "tools": tools, "tool_choice": choice, "seed": 0});
     let first = server.respond(body).await;
     assert_eq!(first["output"][0]["operation"], patch);
     let output = json!([{"type": "apply_patch_call_output", "status": "completed",
         "call_id": first["output"][0]["call_id"], "output": "written"}]);
-    let body = json!({"input": output, "tools": tools, "previous_response_id": first["id"]});
+    let body = json!({"input": output, "tools": tools, "previous_response_id": first["id"],
+        "seed": 1});
     assert_eq!(server.respond(body).await["output"][0]["content"][0]["text"], "Done.");
 }
 
