@@ -22,8 +22,8 @@ pub(super) fn scene(wish: Wish, rng: &mut Rng) -> Scene {
     let (width, pitch) = (620.0, 1.6 * FONT_PX);
     let height = pitch * (count as f64 + 6.5);
     let mut canvas = Canvas::new(width as u32, height as u32, PAPER);
-    let set =
-        Type::plain(FONT_PX).font(*rng.pick(&["DejaVu Sans", "DejaVu Sans Mono"])).coloured(INK);
+    let font = *rng.pick::<&str>(&["DejaVu Sans", "DejaVu Sans Mono"]);
+    let set = Type::plain(FONT_PX).font(font).coloured(INK);
     let (left, right) = (40.0, width - 40.0);
     canvas.text([width / 2.0, 1.5 * pitch], "MARKET HALL", set.centred());
     let mut line = |canvas: &mut Canvas, row: f64, name: &str, cents: i64, gone: bool| {

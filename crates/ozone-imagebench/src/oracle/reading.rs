@@ -70,7 +70,7 @@ pub(super) fn print(text: &str) -> Print {
     if !head.starts_with("Text of") {
         return Print::default();
     }
-    let confidence = head.split("confidence ").nth(1).map_or(0.0, |rest| first(rest));
+    let confidence = head.split("confidence ").nth(1).map_or(0.0, first);
     let line = |line: &str| {
         let (rect, rest) = line.strip_prefix('[')?.split_once("] (")?;
         let (confidence, text) = rest.split_once(") ")?;
