@@ -6,7 +6,7 @@ Q ?= How many days lie between 1969-07-20 and 2026-11-22, and is that number pri
 export OZONE_QUESTION := $(value Q)
 CARGO_FLAGS := --release --locked
 # With nextest where it is installed, with cargo's own runner elsewhere: the same tests.
-TEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo "nextest run" || echo "test")
+TEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo "nextest run $(if $(CI),--profile ci)" || echo "test")
 
 .PHONY: ask build test test-clients setup check eval-curve demo-energy clean help
 
