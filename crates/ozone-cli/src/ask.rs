@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{BackendEntry, Common, Config, ModelEntry, SHIPPED};
 use crate::documents;
+use crate::draw::draw;
 use crate::failure::Failure;
 use crate::files;
 use crate::interrupt::Interrupts;
@@ -262,7 +263,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
             .collect()
     };
     let mut journal = Journal::open(store.clone(), id.clone()).await?;
-    let lines = journal.lines(0);
+    let journaled = journal.reader();
     let cancel = CancellationToken::new();
     tokio::spawn(watch(Interrupts::listen()?, cancel.clone()));
     let spelt = request.tools.spelt().iter();
@@ -299,7 +300,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
         run.run_costing(costs).await
     });
     let mut painter = Painter::new();
-    let drawn = if args.json { Ok(()) } else { draw(lines, &mut painter, started).await };
+    let drawn = if args.json { Ok(()) } else { draw(&journaled, &mut painter, started).await };
     if drawn.is_err() {
         cancel.cancel();
     }
@@ -489,6 +490,7 @@ impl Given {
         for (pdf, page) in pages {
             images.extend(documents::draw(&pdf, page, folder, reader).await?);
         }
+        files::note_given(folder)?;
         Ok(Given { files, images })
     }
 }
@@ -567,32 +569,6 @@ async fn store_request(
     Ok(store.create(stored).await?)
 }
 
-/// Why drawing stopped.
-#[derive(Debug, thiserror::Error)]
-enum DrawError {
-    #[error(transparent)]
-    Output(#[from] io::Error),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-async fn draw(
-    mut lines: ozone_store::Lines,
-    painter: &mut Painter,
-    started: Instant,
-) -> Result<(), DrawError> {
-    loop {
-        tokio::select! {
-            event = lines.next() => match event? {
-                Some(event) => painter.event(&event)?,
-                None => break,
-            },
-            () = tokio::time::sleep(Duration::from_millis(100)) => painter.tick(started.elapsed())?,
-        }
-    }
-    Ok(painter.end()?)
-}
-
 fn report(
     args: &AskArgs,
     response: &Response,
@@ -607,7 +583,7 @@ fn report(
         serde_json::to_writer_pretty(&mut out, response)?;
         writeln!(out).and_then(|()| out.flush())?;
     } else {
-        let files = files::kept(files_dir);
+        let files = files::made(files_dir);
         painter.summary(response, started.elapsed(), cost, local, &files)?;
     }
     let resume = "nothing more will come of it; ask again";

@@ -1,14 +1,21 @@
 //! The files of a question, beside the code that reads them.
 
+use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use ozone_files::{Limits, Reader};
+use sha2::{Digest as _, Sha256};
 
 use crate::failure::Failure;
 
 /// The largest file that is put beside the code.
 const FILE_BYTES_MAX: u64 = 64 << 20;
+/// The folder's own note of what a question came with.
+const GIVEN: &str = ".ozone-given.json";
+/// The most files that are named behind an answer, and how deep they may lie.
+const SHOWN_MAX: usize = 50;
+const DEPTH_MAX: usize = 8;
 
 /// What reads files as text: this program, started again for each file.
 pub fn reader() -> Result<Reader, Failure> {
@@ -58,14 +65,60 @@ pub fn is_picture(path: &Path) -> bool {
     read.is_ok() && (is_webp || matches!(&head, b"\x89PNG" | [0xff, 0xd8, 0xff, _] | b"GIF8"))
 }
 
-/// Files that the code wrote; an empty folder goes.
-pub fn kept(files_dir: &Path) -> Vec<String> {
+/// Notes what lies in a folder before any work is done there, if anything does.
+pub fn note_given(files_dir: &Path) -> Result<(), Failure> {
+    let names = below(files_dir);
+    if names.is_empty() {
+        return Ok(());
+    }
+    let digests = names.into_iter().map(|name| Some((digest(&files_dir.join(&name))?, name)));
+    let given: HashMap<PathBuf, String> =
+        digests.flatten().map(|(digest, name)| (name, digest)).collect();
+    Ok(std::fs::write(files_dir.join(GIVEN), serde_json::to_vec(&given)?)?)
+}
+
+/// Files that the work made or changed: not what it was given, nor the pages that it opened. An
+/// empty folder goes.
+pub fn made(files_dir: &Path) -> Vec<String> {
     let _ = std::fs::remove_dir(files_dir);
-    let Ok(entries) = std::fs::read_dir(files_dir) else { return vec![] };
-    let is_hidden =
-        |entry: &std::fs::DirEntry| entry.file_name().as_encoded_bytes().starts_with(b".");
-    let seen = entries.filter_map(Result::ok).filter(|entry| !is_hidden(entry));
-    let mut names: Vec<String> = seen.map(|entry| entry.path().display().to_string()).collect();
-    names.sort();
-    names
+    let note = std::fs::read(files_dir.join(GIVEN)).unwrap_or_default();
+    let given: HashMap<PathBuf, String> = serde_json::from_slice(&note).unwrap_or_default();
+    let is_given = |name: &PathBuf| {
+        let before = given.get(name);
+        before.is_some() && before == digest(&files_dir.join(name)).as_ref()
+    };
+    let mut names = below(files_dir);
+    names.retain(|name| !name.starts_with(ozone_tools::web::FOLDER) && !is_given(name));
+    let more = names.len().saturating_sub(SHOWN_MAX);
+    let shown = names.iter().take(SHOWN_MAX).map(|name| files_dir.join(name).display().to_string());
+    let more = (more > 0).then(|| format!("{more} more in {}", files_dir.display()));
+    shown.chain(more).collect()
+}
+
+fn digest(path: &Path) -> Option<String> {
+    let bytes = std::fs::read(path).ok()?;
+    Some(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Plain files by their names from the folder on, sorted; hidden ones are ours. Links are not
+/// followed.
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let (mut found, mut folders) = (vec![], vec![(folder.to_owned(), 0)]);
+    while let Some((next, depth)) = folders.pop() {
+        for entry in std::fs::read_dir(next).into_iter().flatten().flatten() {
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() && depth < DEPTH_MAX => {
+                    folders.push((entry.path(), depth + 1));
+                }
+                Ok(kind) if kind.is_file() => found.push(entry.path()),
+                _ => {}
+            }
+        }
+    }
+    found.sort();
+    let relative = |path: PathBuf| path.strip_prefix(folder).map(Path::to_owned).ok();
+    found.into_iter().filter_map(relative).collect()
 }

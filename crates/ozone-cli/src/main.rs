@@ -6,6 +6,7 @@ mod cost;
 mod curves;
 mod doctor;
 mod documents;
+mod draw;
 mod eval;
 mod failure;
 mod files;

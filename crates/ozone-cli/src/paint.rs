@@ -251,8 +251,13 @@ impl Painter {
                 Ok(())
             }
             Known::ShellCallOutput { output, .. } => self.shell(output),
-            Known::WebSearchCall { action, status, .. } => {
-                self.web(action, *status != ItemStatus::Completed)
+            Known::WebSearchCall { action, status, seen, .. } => {
+                let failed = *status != ItemStatus::Completed;
+                self.web(action, failed)?;
+                match seen {
+                    Some(seen) if failed => self.output(WRONG, &seen.text),
+                    _ => Ok(()),
+                }
             }
             _ => Ok(()),
         }

@@ -12,6 +12,8 @@ struct Text {
     text: String,
     /// Cells of tables that are open.
     cells: usize,
+    /// Elements that are open and hold text.
+    texts: usize,
 }
 
 impl Text {
@@ -29,6 +31,20 @@ impl Text {
     fn end_row(&mut self) {
         self.text.truncate(self.text.trim_end_matches('\t').len());
         self.text.push('\n');
+    }
+
+    /// What WordprocessingML and DrawingML have in common.
+    fn read(&mut self, node: Node<'_>) {
+        match node {
+            Node::Start("t", _) => self.texts += 1,
+            Node::End("t") => self.texts = self.texts.saturating_sub(1),
+            Node::End("p") => self.end_paragraph(),
+            Node::Start("tc", _) => self.cells += 1,
+            Node::End("tc") => self.end_cell(),
+            Node::End("tr") => self.end_row(),
+            Node::Text(said) if self.texts > 0 => self.text.push_str(said),
+            Node::Start(..) | Node::End(_) | Node::Text(_) => {}
+        }
     }
 }
 
@@ -52,7 +68,7 @@ pub(crate) fn docx(bytes: &[u8], out: &mut Out<'_>) -> Result<(), Unreadable> {
 /// for old programs does, too.
 fn word(xml: &str, out: &Out<'_>) -> Result<String, Unreadable> {
     let mut read = Text::default();
-    let (mut runs, mut texts, mut skipped) = (0usize, 0usize, 0usize);
+    let (mut runs, mut skipped) = (0usize, 0usize);
     walk(xml, out.limits.depth_max, |node| {
         match node {
             Node::Start("Fallback", _) => skipped += 1,
@@ -60,8 +76,6 @@ fn word(xml: &str, out: &Out<'_>) -> Result<String, Unreadable> {
             _ if skipped > 0 => {}
             Node::Start("r", _) => runs += 1,
             Node::End("r") => runs = runs.saturating_sub(1),
-            Node::Start("t", _) => texts += 1,
-            Node::End("t") => texts = texts.saturating_sub(1),
             Node::Start("tab", _) if runs > 0 => read.text.push('\t'),
             Node::Start("br" | "cr", _) if runs > 0 => read.text.push('\n'),
             Node::Start("noBreakHyphen", _) => read.text.push('-'),
@@ -76,12 +90,7 @@ fn word(xml: &str, out: &Out<'_>) -> Result<String, Unreadable> {
                 }
             }
             Node::Start("numPr", _) => read.text.push_str("- "),
-            Node::End("p") => read.end_paragraph(),
-            Node::Start("tc", _) => read.cells += 1,
-            Node::End("tc") => read.end_cell(),
-            Node::End("tr") => read.end_row(),
-            Node::Text(said) if texts > 0 => read.text.push_str(said),
-            Node::Start(..) | Node::End(_) | Node::Text(_) => {}
+            node => read.read(node),
         }
         out.has_room(read.text.len())
     })?;
@@ -138,18 +147,10 @@ pub(crate) fn pptx(bytes: &[u8], out: &mut Out<'_>) -> Result<(), Unreadable> {
 /// DrawingML: the text of the shapes of a slide.
 fn drawing(xml: &str, out: &Out<'_>) -> Result<String, Unreadable> {
     let mut read = Text::default();
-    let mut texts = 0usize;
     walk(xml, out.limits.depth_max, |node| {
         match node {
-            Node::Start("t", _) => texts += 1,
-            Node::End("t") => texts = texts.saturating_sub(1),
             Node::Start("br", _) => read.text.push('\n'),
-            Node::End("p") => read.end_paragraph(),
-            Node::Start("tc", _) => read.cells += 1,
-            Node::End("tc") => read.end_cell(),
-            Node::End("tr") => read.end_row(),
-            Node::Text(said) if texts > 0 => read.text.push_str(said),
-            Node::Start(..) | Node::End(_) | Node::Text(_) => {}
+            node => read.read(node),
         }
         out.has_room(read.text.len())
     })?;

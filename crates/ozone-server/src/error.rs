@@ -88,6 +88,15 @@ impl ApiError {
         ApiError::coded(param, "unsupported_parameter", message)
     }
 
+    /// A tool that the model would not know how to use.
+    pub fn untrained(place: &str, model: &str, what: &str) -> Self {
+        let message = format!(
+            "Unsupported tool: '{place}': the model '{model}' has not been trained for {what}; ask \
+             another one."
+        );
+        ApiError::unsupported(place, message)
+    }
+
     pub fn not_found(message: impl Into<String>) -> Self {
         ApiError::NotFound { message: message.into(), code: None }
     }

@@ -55,12 +55,7 @@ pub(crate) fn asked(tools: &[Value], entry: &ModelEntry) -> Result<bool, ApiErro
             }
         }
         if entry.python_only {
-            let id = &entry.id;
-            let message = format!(
-                "Unsupported tool: '{place}': the model '{id}' has not been trained for the image \
-                 tools; ask another one."
-            );
-            return Err(ApiError::unsupported(&place, message));
+            return Err(ApiError::untrained(&place, &entry.id, "the image tools"));
         }
     }
     Ok(asked)
@@ -121,7 +116,14 @@ pub(crate) async fn put(
         AlbumError::Picture { .. } => {
             ApiError::coded("input", "invalid_image_format", format!("Invalid picture: {e}."))
         }
-        ours => ApiError::internal(ours),
+        AlbumError::Full { .. } => {
+            let message = format!(
+                "The pictures of 'input' do not fit into their container: {e}. Begin a new \
+                 conversation with them, or name a new container (POST /v1/containers)."
+            );
+            ApiError::coded("input", "too_many_images", message)
+        }
+        AlbumError::Folder(_) => ApiError::internal(e),
     })?;
     Ok(())
 }
@@ -153,6 +155,9 @@ impl Given {
     }
 
     fn input(&mut self, input: &mut [Item]) -> Result<(), AlbumError> {
+        // Before the first file: what is refused leaves nothing.
+        let given = input.iter().flat_map(parts).filter(|part| picture(part).is_some());
+        self.album.has_room(given.count())?;
         let mut any = false;
         for content in input.iter_mut().filter_map(said_by_user) {
             let Text::Parts(parts) = content else { continue };

@@ -78,7 +78,7 @@ pub struct ModelEntry {
     pub pro: ProPolicy,
     /// How it writes places in pictures; by itself, pixels of what it was shown.
     pub coords: Option<Coords>,
-    /// It was trained for the `python` tool alone, and is refused the image tools.
+    /// It was trained for the `python` tool alone, and is refused the image tools and the shell.
     pub python_only: bool,
     /// Streams the reasoning as it is, in place of summaries.
     pub raw_reasoning: bool,

@@ -22,7 +22,7 @@ use crate::request::{Before, Create, ReasoningContext, previous_not_found};
 use crate::rollouts;
 use crate::runs::{self, CONVERSATION_ITEM, ITEM, Job, Serve, from_stored};
 use crate::websocket::Memory;
-use crate::{files, images};
+use crate::{files, images, workplace};
 
 /// The most items that a conversation may put before a request.
 const CONVERSATION_ITEMS_MAX: usize = 10_000;
@@ -98,6 +98,7 @@ impl App {
         };
         let reads_images = entry.backend.info().reads_images;
         let works_on_images = images::asked(&create.tools, entry)?;
+        workplace::check_learnt(&create.tools, entry)?;
         let takes_images = reads_images || works_on_images;
         // The files of a request fill at most half of the context, at four bytes a token.
         let window = entry.backend.info().context_window;

@@ -65,6 +65,16 @@ fn wanted(tool: &Value, place: &str) -> Result<Option<Wanted>, ApiError> {
     Ok(Some(Wanted::Automatic(file_ids)))
 }
 
+/// Refuses a hosted shell to a model that has not learnt it.
+pub(crate) fn check_learnt(tools: &[Value], entry: &ModelEntry) -> Result<(), ApiError> {
+    for (index, tool) in tools.iter().enumerate() {
+        if entry.python_only && tool["type"] == "shell" && !runs_at_client(tool)? {
+            return Err(ApiError::untrained(&format!("tools[{index}]"), &entry.id, "the shell"));
+        }
+    }
+    Ok(())
+}
+
 /// The container that a tool of an earlier response worked in.
 fn used(item: &Item) -> Option<&str> {
     match item {

@@ -168,14 +168,7 @@ impl Act {
                 json!(["pattern"]),
             ),
         };
-        let parameters = json!({
-            "type": "object",
-            "properties": properties,
-            "required": required,
-            "additionalProperties": false
-        });
-        let (name, description) = (self.name().into(), description.into());
-        ToolSpec { name, description, parameters, grammar: None }
+        crate::spec(self.name(), description, properties, required)
     }
 }
 

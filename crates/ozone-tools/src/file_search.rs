@@ -49,17 +49,8 @@ impl FileSearchTool {
             "maxItems": QUERIES_MAX,
             "description": "What to look for."
         });
-        let spec = ToolSpec {
-            name: NAME.into(),
-            description: DESCRIPTION.into(),
-            parameters: serde_json::json!({
-                "type": "object",
-                "properties": { "queries": queries },
-                "required": ["queries"],
-                "additionalProperties": false
-            }),
-            grammar: None,
-        };
+        let properties = serde_json::json!({ "queries": queries });
+        let spec = crate::spec(NAME, DESCRIPTION, properties, serde_json::json!(["queries"]));
         FileSearchTool { spec, searcher }
     }
 }

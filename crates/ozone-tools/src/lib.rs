@@ -25,6 +25,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ozone_prompt::ToolSpec;
 use ozone_types::{FoundPassage, ShellOutput};
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
@@ -110,6 +111,23 @@ pub enum Shown {
     McpCall { server_label: String, name: String },
     /// A `function_call` with its `function_call_output` behind it.
     FunctionCall,
+}
+
+/// A tool whose arguments are an object of these properties and no others.
+pub(crate) fn spec(
+    name: &str,
+    description: impl Into<String>,
+    properties: Value,
+    required: Value,
+) -> ToolSpec {
+    let parameters = json!({
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false
+    });
+    let (name, description) = (name.to_owned(), description.into());
+    ToolSpec { name, description, parameters, grammar: None }
 }
 
 /// The media type of a picture among [`ToolOutput::images`].

@@ -9,27 +9,18 @@ pub const NAME: &str = "apply_patch";
 
 /// What the model is told of the tool.
 pub fn spec() -> ToolSpec {
-    ToolSpec {
-        name: NAME.into(),
-        description: "Creates, changes or deletes one file. A `diff` is in the V4A form. To create a \
-             file, each of its lines stands behind a `+`. To change one, write pieces: a line `@@`, \
-             or `@@ ` and a line above the place such as a function's head; then about three lines \
-             of context before and after the change, each behind a space, lines that go behind `-`, \
-             lines that come behind `+`. Context and removed lines are copied exactly from the file; \
-             there are no line numbers."
-            .into(),
-        parameters: json!({
-            "type": "object",
-            "properties": {
-                "type": {"type": "string", "enum": ["create_file", "update_file", "delete_file"]},
-                "path": {"type": "string", "description": "The file, relative to the folder."},
-                "diff": {"type": "string", "description": "Not for delete_file."}
-            },
-            "required": ["type", "path"],
-            "additionalProperties": false
-        }),
-        grammar: None,
-    }
+    let description = "Creates, changes or deletes one file. A `diff` is in the V4A form. To create \
+         a file, each of its lines stands behind a `+`. To change one, write pieces: a line `@@`, or \
+         `@@ ` and a line above the place such as a function's head; then about three lines of \
+         context before and after the change, each behind a space, lines that go behind `-`, lines \
+         that come behind `+`. Context and removed lines are copied exactly from the file; there are \
+         no line numbers.";
+    let properties = json!({
+        "type": {"type": "string", "enum": ["create_file", "update_file", "delete_file"]},
+        "path": {"type": "string", "description": "The file, relative to the folder."},
+        "diff": {"type": "string", "description": "Not for delete_file."}
+    });
+    crate::spec(NAME, description, properties, json!(["type", "path"]))
 }
 
 /// What these arguments ask for. The error is the model's to read.

@@ -143,19 +143,9 @@ pub(crate) fn spec(lacks: &str) -> ToolSpec {
     } else {
         format!("Runs Python code. {lacks}")
     };
-    ToolSpec {
-        name: "python".into(),
-        description,
-        parameters: serde_json::json!({
-            "type": "object",
-            "properties": {
-                "code": { "type": "string", "description": "Python source code." }
-            },
-            "required": ["code"],
-            "additionalProperties": false
-        }),
-        grammar: None,
-    }
+    let code = serde_json::json!({ "type": "string", "description": "Python source code." });
+    let properties = serde_json::json!({ "code": code });
+    crate::spec("python", description, properties, serde_json::json!(["code"]))
 }
 
 pub(crate) fn shown(container_id: &str) -> Shown {

@@ -49,35 +49,26 @@ pub fn spec(runs_here: bool) -> ToolSpec {
         }
         false => "The commands run on the user's machine, one after the other.",
     };
-    ToolSpec {
-        name: NAME.into(),
-        description: format!(
-            "Runs shell commands and returns what they print and their exit codes. {place}"
-        ),
-        parameters: json!({
-            "type": "object",
-            "properties": {
-                "commands": {
-                    "type": "array",
-                    "items": {"type": "string"},
-                    "minItems": 1,
-                    "maxItems": COMMANDS_MAX,
-                    "description": "The commands, in their order."
-                },
-                "timeout_ms": {
-                    "type": "integer",
-                    "description": "Stops all of them after so many milliseconds."
-                },
-                "max_output_length": {
-                    "type": "integer",
-                    "description": "The most characters of output to return."
-                }
-            },
-            "required": ["commands"],
-            "additionalProperties": false
-        }),
-        grammar: None,
-    }
+    let description =
+        format!("Runs shell commands and returns what they print and their exit codes. {place}");
+    let properties = json!({
+        "commands": {
+            "type": "array",
+            "items": {"type": "string"},
+            "minItems": 1,
+            "maxItems": COMMANDS_MAX,
+            "description": "The commands, in their order."
+        },
+        "timeout_ms": {
+            "type": "integer",
+            "description": "Stops all of them after so many milliseconds."
+        },
+        "max_output_length": {
+            "type": "integer",
+            "description": "The most characters of output to return."
+        }
+    });
+    crate::spec(NAME, description, properties, json!(["commands"]))
 }
 
 /// What these arguments ask for. The error is the model's to read.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use ozone_agent::{Request, remembered};
 use ozone_store::passages::terms;
-use ozone_store::{Append, Durability, MemoryStore, Store};
+use ozone_store::{Append, Store};
 use ozone_tools::Tool;
 use ozone_tools::web::{self, Web, WebOptions};
-use ozone_types::{Fold, Item, Response};
+use ozone_types::{Item, Response};
 use ozone_web::{Index, Site, mark_id};
 use serde_json::{Value, json};
 
@@ -79,14 +79,8 @@ async fn killed_behind_any_append_it_cites_the_same() {
     let appends: Vec<Append> = recorder.appends();
     assert!(appends.len() > 10, "a test with few places to stop shows little");
     for until in 0..appends.len() {
-        let store = Arc::new(MemoryStore::default());
-        scene.create_in(&*store).await;
-        for append in &appends[..until] {
-            store.append(&scene.id, append.clone(), Durability::Process).await.unwrap();
-        }
-        let resumed = scene.run_tools(store.clone(), tools()).await;
+        let resumed = scene.killed_with(&appends[..until], tools()).await;
         assert_eq!(show(&resumed), show(&whole), "behind append {until}");
         assert_eq!(last_content(&resumed), last_content(&whole), "behind append {until}");
-        Fold::of(&store.events(&scene.id, 0, usize::MAX).await.unwrap()).unwrap();
     }
 }

@@ -181,12 +181,16 @@ impl Scene {
     /// The same response as a process would find it that was killed after `events` events and the
     /// records that were written with them.
     pub async fn killed_after(&self, appends: &[Append], tool: impl Tool + 'static) -> Response {
+        self.killed_with(appends, vec![Box::new(tool)]).await
+    }
+
+    pub async fn killed_with(&self, appends: &[Append], tools: Vec<Box<dyn Tool>>) -> Response {
         let store = Arc::new(MemoryStore::default());
         self.create_in(&*store).await;
         for append in appends {
             store.append(&self.id, append.clone(), Durability::Process).await.unwrap();
         }
-        let response = self.run_in(store.clone(), tool).await;
+        let response = self.run_tools(store.clone(), tools).await;
         let events = store.events(&self.id, 0, usize::MAX).await.unwrap();
         Fold::of(&events).unwrap();
         response

@@ -77,6 +77,31 @@ fn what_was_opened_is_read_by_python_and_by_the_image_tools() {
 }
 
 #[test]
+fn only_what_the_work_made_is_listed_and_a_failure_says_why() {
+    let url = "http://weather.test/cdd.csv";
+    let code = "import os\nos.mkdir('out')\nopen('out/sum.txt', 'w').write('1940')\n\
+                open('given.csv', 'a').close()\nopen('changed.csv', 'a').write('2')";
+    let script = json!([
+        calls("web_open", json!({"id": "7"})),
+        calls("web_open", json!({"url": url})),
+        runs(code),
+        says("1,940."),
+    ]);
+    let web = format!("[web]\nfetch = true\n[web.hosts]\n\"weather.test\" = \"{}\"\n", site());
+    let home = home(script, &web);
+    std::fs::write(home.path().join("given.csv"), "1").unwrap();
+    std::fs::write(home.path().join("changed.csv"), "1").unwrap();
+    let output = home.run(&["ask", "-f", "given.csv", "-f", "changed.csv", "How warm?"]);
+    let told = stderr(&output);
+    let names = told.lines().filter_map(|line| line.strip_prefix("file: "));
+    let names: Vec<&str> = names.map(|path| path.split_once("/resp_").unwrap().1).collect();
+    let below: Vec<&str> = names.iter().map(|path| path.split_once('/').unwrap().1).collect();
+    assert_eq!(below, ["changed.csv", "out/sum.txt"], "{told}");
+    let failed = told.lines().skip_while(|line| *line != "▶ open a page").nth(1).unwrap();
+    assert!(failed.contains('7'), "{told}");
+}
+
+#[test]
 fn the_doctor_asks_the_search_engine() {
     let address = site();
     let web = format!("[[web.search]]\nkind = \"searxng\"\nurl = \"http://{address}/\"\n");

@@ -144,6 +144,38 @@ async fn pictures_of_earlier_turns_come_along() {
 }
 
 #[tokio::test]
+async fn a_container_that_is_full_takes_no_further_picture() {
+    let say = || Take::new([says("Red.")]);
+    let Asked { server, .. } = asked(ScriptedBackend::takes([say(), say(), say()])).await;
+    let with = |count: usize| {
+        let mut body = body("Which colour?");
+        let pictures = vec![json!({"type": "input_image", "image_url": picture()}); count];
+        body["input"][0]["content"] = Value::from(pictures);
+        body
+    };
+    let mut first = with(199);
+    first["seed"] = json!(0);
+    let first = server.respond(first).await;
+    let container = first["id"].as_str().unwrap().replacen("resp_", "cntr_", 1);
+    let folder = server.containers.path().join(container);
+    let count = || folder.read_dir().unwrap().count();
+    let before = count();
+    let next = |pictures: usize| {
+        let mut body = with(pictures);
+        (body["previous_response_id"], body["seed"]) = (first["id"].clone(), json!(1));
+        body["model"] = json!("scripted");
+        body
+    };
+    let refused = server.post("/v1/responses", next(2)).await;
+    let message = refused.body["error"]["message"].as_str().unwrap().to_owned();
+    assert_eq!(refused.error(), "400 input too_many_images");
+    assert!(message.contains("at most 200") && message.contains("Begin a new"), "{message}");
+    assert_eq!(count(), before, "what was refused leaves nothing");
+    server.respond(next(1)).await;
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_done_is_refused_and_leaves_nothing() {
     let mut setup = Setup::new([]);
     let mut trained = setup.models[0].clone();

@@ -88,6 +88,26 @@ async fn a_shell_in_a_container_has_one_and_no_network() {
     }
 }
 
+/// One that it runs itself is the client's own affair.
+#[tokio::test]
+async fn a_model_that_knows_python_alone_is_refused_a_shell_in_a_container() {
+    let mut setup = Setup::new([says("Hello.")]);
+    setup.models[0].python_only = true;
+    let server = setup.start().await;
+    let post = |environment: Value| {
+        let python = json!({"type": "code_interpreter", "container": {"type": "auto"}});
+        let tools = json!([python, {"type": "shell", "environment": environment}]);
+        server.post("/v1/responses", json!({"model": "scripted", "input": "?", "tools": tools}))
+    };
+    for kind in ["container_auto", "container_reference"] {
+        let answer = post(json!({"type": kind, "container_id": "cntr_x"})).await;
+        assert!(answer.body["error"]["message"].as_str().unwrap().contains("ask another one"));
+        assert_eq!(answer.error(), "400 tools[1] unsupported_parameter");
+    }
+    assert!(server.containers.path().read_dir().unwrap().next().is_none());
+    post(json!({"type": "local"})).await.ok();
+}
+
 #[tokio::test]
 async fn an_output_that_nobody_asked_for_is_refused() {
     let server = TestServer::scripted([]).await;

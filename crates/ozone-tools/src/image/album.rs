@@ -56,6 +56,10 @@ pub enum AlbumError {
         #[source]
         source: DecodeError,
     },
+    #[error(
+        "there is no room for {more} more: a response works on at most {VIEWS_MAX} pictures and views of them"
+    )]
+    Full { more: usize },
     #[error("the folder of the pictures cannot be used: {0}")]
     Folder(#[from] std::io::Error),
 }
@@ -109,6 +113,7 @@ impl Album {
         let mut album =
             Album { folder: folder.to_owned(), profile, pictures: vec![], entries: vec![] };
         if !Album::is_in(folder) {
+            album.has_room(names.len())?;
             for name in names {
                 album.take(name)?;
             }
@@ -124,8 +129,17 @@ impl Album {
         Ok(album)
     }
 
+    /// Whether so many more pictures fit.
+    pub fn has_room(&self, more: usize) -> Result<(), AlbumError> {
+        match self.entries.len() + more <= VIEWS_MAX {
+            true => Ok(()),
+            false => Err(AlbumError::Full { more }),
+        }
+    }
+
     /// Opens one more picture of the folder. Gives its number.
     pub fn take(&mut self, name: &str) -> Result<usize, AlbumError> {
+        self.has_room(1)?;
         let picture = self.load(name).map_err(|e| match e {
             LoadError::Decode(source) => AlbumError::Picture { name: name.to_owned(), source },
             LoadError::Io(e) => AlbumError::Folder(e),
@@ -232,6 +246,7 @@ impl Album {
     ) -> Result<usize, ToolError> {
         let is_it = |loaded: &&Loaded| Arc::ptr_eq(&loaded.picture, view.picture());
         let source = self.pictures.iter().rev().find(is_it).map(|loaded| loaded.name.clone());
+        self.room_for_one()?;
         let file = self.file_name();
         self.write(&file, &view)?;
         let Some(source) = source else {
@@ -253,6 +268,12 @@ impl Album {
         name
     }
 
+    /// For a view that the model asks for.
+    fn room_for_one(&self) -> Result<(), ToolError> {
+        let why = format!("{VIEWS_MAX} pictures are enough: answer with what you have");
+        self.has_room(1).map_err(|_| bad(&why))
+    }
+
     fn keep(
         &mut self,
         view: View,
@@ -261,11 +282,7 @@ impl Album {
         part: Option<(usize, Rect)>,
         file: String,
     ) -> Result<usize, ToolError> {
-        if self.entries.len() >= VIEWS_MAX {
-            return Err(bad(&format!(
-                "{VIEWS_MAX} pictures are enough: answer with what you have"
-            )));
-        }
+        self.room_for_one()?;
         let (picture, recipe) = (picture.to_owned(), view.recipe());
         let line = Line { picture, recipe, caption: caption.clone(), part, file: file.clone() };
         let mut text = serde_json::to_string(&line).map_err(internal)?;

@@ -190,12 +190,6 @@ impl Act {
                 json!([]),
             ),
         };
-        let parameters = json!({
-            "type": "object",
-            "properties": properties,
-            "required": required,
-            "additionalProperties": false
-        });
-        ToolSpec { name, description: description.to_owned(), parameters, grammar: None }
+        crate::spec(&name, description, properties, required)
     }
 }

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use ozone_web::{Page, mark_id};
 use url::Url;
 
-/// Below the folder.
-const PLACE: &str = "web";
+/// Below the folder of a response.
+pub const FOLDER: &str = "web";
 const FILES_MAX: usize = 200;
 /// Of all files together.
 const BYTES_MAX: u64 = 256 << 20;
@@ -50,7 +50,7 @@ impl Files {
     }
 
     fn write(&self, stem: &str, ending: &str, url: &str, bytes: &[u8]) -> io::Result<String> {
-        let folder = self.folder.join(PLACE);
+        let folder = self.folder.join(FOLDER);
         std::fs::create_dir_all(&folder)?;
         let plain = format!("{stem}.{ending}");
         let name = match holds_other(&folder.join(&plain), bytes) {
@@ -58,7 +58,7 @@ impl Files {
             false => plain,
         };
         let path = folder.join(&name);
-        let told = format!("{PLACE}/{name}");
+        let told = format!("{FOLDER}/{name}");
         if path.is_file() && !holds_other(&path, bytes) {
             return Ok(told);
         }

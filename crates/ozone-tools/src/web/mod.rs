@@ -24,6 +24,8 @@ use serde_json::{Value, json};
 use crate::file_search::queries;
 
 #[cfg(feature = "web")]
+pub use files::FOLDER;
+#[cfg(feature = "web")]
 pub use read::{Document, Documents};
 #[cfg(feature = "web")]
 pub use tool::{Web, WebOptions, tools};
@@ -125,14 +127,7 @@ impl WebCall {
                 json!(["pattern"]),
             ),
         };
-        let parameters = json!({
-            "type": "object",
-            "properties": properties,
-            "required": required,
-            "additionalProperties": false
-        });
-        let (name, description) = (self.name().into(), description.into());
-        ToolSpec { name, description, parameters, grammar: None }
+        crate::spec(self.name(), description, properties, required)
     }
 }
 
