@@ -35,7 +35,7 @@ pub use costs::{Costs, Prices};
 pub use input::{is_remembered_otherwise, remembered};
 pub use pro::{Outfit, Pro, ProPolicy, Select};
 pub use record::passages;
-pub use request::{Echo, InvalidRequest, Limits, Request, SamplingOptions};
+pub use request::{Echo, InvalidRequest, Limits, Remembered, Request, SamplingOptions};
 pub use run::{AgentError, Run, enqueue};
 pub use text::{TextFormat, TextOptions, Verbosity};
 pub use tools::OfferedTools;

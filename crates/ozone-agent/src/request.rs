@@ -79,6 +79,19 @@ pub struct Request {
     pub traceparent: Option<String>,
     #[serde(default)]
     pub echo: Echo,
+    /// The model may remember the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Remembered>,
+}
+
+/// What is known of the user when a request begins: recorded, so that a run that goes on later, or is
+/// looked at again, reads the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remembered {
+    /// What the model is told, behind its instructions.
+    pub told: Option<String>,
+    /// What the user wrote with this request, without files and whatever else its input holds.
+    pub said: Vec<String>,
 }
 
 /// What the response repeats and the loop does not act on: the server does.
@@ -286,6 +299,7 @@ impl Request {
             metadata: Map::new(),
             traceparent: None,
             echo: Echo::default(),
+            memory: None,
         })
     }
 
@@ -418,8 +432,9 @@ impl Request {
 
     /// What the model is told before everything else.
     pub(crate) fn told(&self) -> Option<String> {
+        let known = self.memory.as_ref().and_then(|memory| memory.told.clone());
         let told: Vec<String> =
-            self.instructions.clone().into_iter().chain(self.text.told()).collect();
+            self.instructions.clone().into_iter().chain(known).chain(self.text.told()).collect();
         (!told.is_empty()).then(|| told.join("\n\n"))
     }
 }

@@ -28,6 +28,7 @@ use crate::failure::Failure;
 use crate::files;
 use crate::interrupt::Interrupts;
 use crate::mcp;
+use crate::memory;
 use crate::paint::Painter;
 use crate::pictures;
 use crate::setup::{self, Model, Python};
@@ -95,9 +96,12 @@ pub struct AskArgs {
     /// Ends the answer before it costs more than so many dollars.
     #[arg(long, value_name = "USD", value_parser = parse_cost)]
     max_cost: Option<Amount>,
-    /// Offers no tool.
+    /// Offers no tool; nothing is remembered, either.
     #[arg(long)]
     no_tools: bool,
+    /// Tells the model nothing of what is remembered, and remembers nothing of this question.
+    #[arg(long)]
+    no_memory: bool,
     /// Offers the tools of an MCP server of the configuration, by its label. May be repeated.
     #[arg(long, value_name = "LABEL", conflicts_with = "no_tools")]
     mcp: Vec<String>,
@@ -176,6 +180,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     // The shipped model has not learnt the tools for pictures, nor the shell.
     let is_shipped = entry.id == SHIPPED;
     let works_on_images = !args.no_tools && !is_shipped;
+    let remembers = works_on_images && !args.no_memory && config.memory;
     let files_dir = config.data_dir()?.join("files").join(id.as_str());
     let finished = stored.as_ref().is_some_and(|s| s.status.is_terminal());
     let asked_at = clock();
@@ -208,9 +213,14 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
                     let (reader, has_tools) = (reader.clone(), !args.no_tools);
                     documents::begin(&given.files, &files_dir, reader, window, has_tools).await?
                 };
+                let remembered = match remembers {
+                    true => Some(memory::remembered(store.clone(), &question).await?),
+                    false => None,
+                };
                 let question = asked(question, &given.files) + &text;
                 let mut request = request(args, question, &name, &model, album.as_ref())?;
                 request.effort = effort;
+                request.memory = remembered;
                 request.tools = offered(&args.mcp, pages.is_some(), has_shell)?;
                 if args.pro {
                     request = in_pro_mode(args, request, policy)?;
@@ -245,6 +255,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     let container_id = id.as_str().replacen("resp_", "cntr_", 1);
     let python = python.map(Arc::new);
     let (interpreter, files_reader) = (python.clone(), reader.clone());
+    let (library, own_id, own_request) = (store.clone(), id.clone(), request.clone());
     let tools_in = move |folder: PathBuf| -> Vec<Box<dyn Tool>> {
         let Some(python) = &interpreter else { return vec![] };
         let opens_pictures = pages.as_ref().is_some_and(|web| web.fetcher.is_some());
@@ -260,6 +271,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
             .chain(images)
             .chain(documents)
             .chain(pages.into_iter().flatten())
+            .chain(memory::tools(library.clone(), &own_id, &own_request))
             .collect()
     };
     let mut journal = Journal::open(store.clone(), id.clone()).await?;

@@ -41,6 +41,7 @@ struct File {
     mcp: Vec<McpEntry>,
     reachable_networks: Vec<String>,
     web: WebEntry,
+    memory: Option<bool>,
     budget: Vec<BudgetRule>,
 }
 
@@ -144,6 +145,8 @@ pub struct Config {
     /// Networks that the URLs of requests may lead to, beside the public Internet.
     pub reachable_networks: Vec<String>,
     pub web: WebConfig,
+    /// `ozone ask`: what is remembered is told to models, which may remember more.
+    pub memory: bool,
     /// Price books of the user's own; where they speak of a thing, they are right.
     pub prices: Vec<PathBuf>,
     /// What the price books call this machine.
@@ -207,6 +210,7 @@ impl Config {
             mcp,
             reachable_networks: file.reachable_networks,
             web: file.web.checked(folder)?,
+            memory: file.memory.unwrap_or(true),
             prices,
             machine: file.machine,
             budgets,

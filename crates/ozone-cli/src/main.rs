@@ -12,6 +12,7 @@ mod failure;
 mod files;
 mod interrupt;
 mod mcp;
+mod memory;
 mod paint;
 mod pictures;
 mod reinforce;
@@ -59,6 +60,8 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Says what was spent, and what the same answer would cost elsewhere.
     Cost(cost::CostArgs),
+    /// Shows and changes what is remembered of you.
+    Memory(memory::MemoryArgs),
     /// Says what works on this machine.
     Doctor(doctor::DoctorArgs),
 }
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(args, &cli.common),
         Command::Eval(args) => eval::run(args, &cli.common),
         Command::Cost(args) => cost::run(args, &cli.common),
+        Command::Memory(args) => memory::run(args, &cli.common),
         Command::Doctor(args) => doctor::doctor(args, &cli.common),
     };
     let code = match done {

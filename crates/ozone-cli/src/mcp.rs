@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ozone_server::Mcp;
 use ozone_tools::egress::Egress;
-use ozone_tools::image::SERVER_LABEL;
+use ozone_tools::image;
 use ozone_tools::mcp::{Allowed, Approval, McpServer, Reached, Secret, bearer};
 use serde::Deserialize;
 
@@ -52,8 +52,8 @@ impl McpEntry {
                 .into(),
             );
         }
-        if self.label == SERVER_LABEL {
-            return Err("`image` is the label of the built-in image tools: choose another".into());
+        if [image::SERVER_LABEL, ozone_memory::SERVER_LABEL].contains(&self.label.as_str()) {
+            return Err("this is the label of built-in tools: choose another".into());
         }
         let variable = |name: &str| {
             getenv(name).ok_or_else(|| format!("the environment variable {name} is not set"))

@@ -13,6 +13,8 @@ use ozone_types::{
 };
 use serde_json::Value;
 
+use crate::memory;
+
 const DIM: Style = Style::new().dimmed();
 const CODE: Style = AnsiColor::Cyan.on_default();
 const RESULT: Style = AnsiColor::Green.on_default();
@@ -238,10 +240,16 @@ impl Painter {
                 self.line(CODE, &printable(&format!("? {server_label}/{name} {arguments}")))
             }
             Known::McpCall { server_label, name, arguments, output, error, .. } => {
+                let output = output.as_deref();
+                if server_label == ozone_memory::SERVER_LABEL
+                    && let Some(told) = output.and_then(|output| memory::told(name, output))
+                {
+                    return self.line(RESULT, &printable(&told));
+                }
                 self.line(CODE, &printable(&format!("▶ {server_label}/{name} {arguments}")))?;
                 match error {
                     Some(error) => self.output(WRONG, &as_text(error)),
-                    None => self.output(RESULT, output.as_deref().unwrap_or_default()),
+                    None => self.output(RESULT, output.unwrap_or_default()),
                 }
             }
             Known::ShellCall { action, .. } => {

@@ -16,7 +16,7 @@ use crate::responses::shown;
 use crate::runs::CONVERSATION_ITEM;
 use crate::serve::{Body, OptionalBody};
 
-const CONVERSATION: &str = "conversation";
+pub(crate) const CONVERSATION: &str = "conversation";
 /// The most items that one call adds.
 const ADDED_MAX: usize = 20;
 
@@ -133,6 +133,7 @@ pub(crate) async fn delete(
             parent: id.clone(),
         },
     ];
+    app.memory(&tenant.name).unlink(&id).await?;
     app.store.apply(changes).await?;
     Ok(Json(json!({ "id": id, "object": "conversation.deleted", "deleted": true })))
 }

@@ -10,63 +10,15 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ozone_agent::Request;
-use ozone_tools::image::{self, Album, AlbumError, Ocr, Profile, SERVER_LABEL, image_tools};
-use ozone_tools::{Shown, Tool};
+use ozone_tools::Tool;
+use ozone_tools::image::{self, Album, AlbumError, Ocr, Profile, image_tools};
 use ozone_types::item::Known;
 use ozone_types::{Content, Item, Role, Text};
 use serde_json::Value;
 
 use crate::ModelEntry;
+use crate::built_in::{IMAGE, only_allowed};
 use crate::error::ApiError;
-use crate::fields::Fields;
-
-/// Whether this is the built-in label, and no server of a stranger's.
-pub(crate) fn is_image(tool: &Value) -> bool {
-    tool["type"] == "mcp" && tool["server_label"] == SERVER_LABEL && tool["server_url"].is_null()
-}
-
-/// Whether the request asks for the image tools, and the model can have them.
-pub(crate) fn asked(tools: &[Value], entry: &ModelEntry) -> Result<bool, ApiError> {
-    let mut asked = false;
-    for (index, tool) in tools.iter().enumerate() {
-        if tool["type"] != "mcp" || tool["server_label"] != SERVER_LABEL {
-            continue;
-        }
-        let place = format!("tools[{index}]");
-        let fields = Fields::of(tool, &place)?;
-        let bad = |name: &str, why: &str| {
-            let param = fields.param(name);
-            ApiError::coded(&param, "invalid_value", format!("Invalid '{param}': {why}."))
-        };
-        if !is_image(tool) {
-            return Err(bad("server_label", "'image' is the label of the built-in image tools"));
-        }
-        if std::mem::replace(&mut asked, true) {
-            return Err(bad("server_label", "the image tools are there already"));
-        }
-        if !matches!(fields.string("require_approval"), Ok(None | Some("never"))) {
-            return Err(bad("require_approval", "the image tools run here and need none"));
-        }
-        let known: Vec<&str> = image::names().collect();
-        for name in allowed(tool).into_iter().flatten() {
-            if !known.contains(&name.as_str()) {
-                let why = format!("there is no image tool '{name}'; there are {known:?}");
-                return Err(bad("allowed_tools", &why));
-            }
-        }
-        if entry.python_only {
-            return Err(ApiError::untrained(&place, &entry.id, "the image tools"));
-        }
-    }
-    Ok(asked)
-}
-
-/// The tools that the request wants of them; `None`: all.
-fn allowed(tool: &Value) -> Option<Vec<String>> {
-    let allowed = &tool["allowed_tools"];
-    let names = allowed.as_array().or_else(|| allowed["tool_names"].as_array())?;
-    Some(names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect())
-}
 
 pub(crate) fn profile(entry: &ModelEntry) -> Profile {
     let profile = Profile::new(entry.backend.info().reads_images);
@@ -79,17 +31,12 @@ pub(crate) async fn tools(
     folder: &Path,
     entry: &ModelEntry,
 ) -> io::Result<Vec<Box<dyn Tool>>> {
-    let Some(tool) = spelt.iter().find(|tool| is_image(tool)) else { return Ok(vec![]) };
+    let Some(tool) = spelt.iter().find(|tool| IMAGE.is_it(tool)) else { return Ok(vec![]) };
     let (folder, profile) = (folder.to_owned(), profile(entry));
     let opened = tokio::task::spawn_blocking(move || Album::open(&folder, &[], profile)).await?;
     let album = opened.map_err(io::Error::other)?;
     let mut tools = image_tools(album, Ocr::find(std::env::var_os("PATH").as_deref()));
-    if let Some(names) = allowed(tool) {
-        tools.retain(|tool| match tool.shown() {
-            Shown::McpCall { name, .. } => names.contains(&name),
-            _ => false,
-        });
-    }
+    only_allowed(&mut tools, tool);
     Ok(tools)
 }
 

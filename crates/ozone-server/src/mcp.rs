@@ -21,9 +21,9 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::built_in;
 use crate::error::ApiError;
 use crate::fields::Fields;
-use crate::images;
 
 const REDACTED: &str = "<redacted>";
 const HEADERS_MAX: usize = 64;
@@ -56,7 +56,7 @@ impl App {
     pub fn mcp_servers(&self, tools: &mut [Value]) -> Result<Vec<McpServer>, ApiError> {
         let mut servers: Vec<McpServer> = vec![];
         for (index, tool) in tools.iter_mut().enumerate() {
-            if tool["type"] != "mcp" || images::is_image(tool) {
+            if tool["type"] != "mcp" || built_in::is_built_in(tool) {
                 continue;
             }
             let place = format!("tools[{index}]");

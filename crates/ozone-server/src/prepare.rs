@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use crate::app::{App, mint};
 use crate::auth::Tenant;
+use crate::built_in::{IMAGE, MEMORY};
 use crate::error::ApiError;
 use crate::fetch::Fetches;
 use crate::fields::Fields;
@@ -97,7 +98,8 @@ impl App {
             None => self.earlier_of(&serve).await?,
         };
         let reads_images = entry.backend.info().reads_images;
-        let works_on_images = images::asked(&create.tools, entry)?;
+        let works_on_images = IMAGE.asked(&create.tools, entry)?;
+        let remembers = MEMORY.asked(&create.tools, entry)?;
         workplace::check_learnt(&create.tools, entry)?;
         let takes_images = reads_images || works_on_images;
         // The files of a request fill at most half of the context, at four bytes a token.
@@ -169,6 +171,9 @@ impl App {
         let mut request = request.checked()?;
         self.check_file_search(tenant, request.tools.spelt()).await?;
         self.check_web_search(request.tools.spelt())?;
+        if remembers {
+            request.memory = Some(self.remembered(&tenant.name, &request).await?);
+        }
         // Last, since it makes a container: a request that is refused leaves nothing behind.
         let own = id.as_str().replacen("resp_", "cntr_", 1);
         serve.container = self.container(tenant, &request, &serve, &own).await?;

@@ -68,7 +68,7 @@ impl App {
             let model = model.clone();
             async move {
                 let (mut tools, mut own_folder): (Vec<Box<dyn Tool>>, _) = (vec![], None);
-                if let (Some(container_id), Some(folders)) = (serve.container, folders) {
+                if let (Some(container_id), Some(folders)) = (serve.container.clone(), folders) {
                     let folder = folders.sample(&id);
                     let folder = folder.map_err(|e| StoreError::Internal(Box::new(e)))?;
                     own_folder = Some(folder.clone());
@@ -76,6 +76,7 @@ impl App {
                     let made = app.tools_in(place, &request, &model.entry).await;
                     tools = made.map_err(|e| StoreError::Internal(Box::new(e)))?;
                 }
+                tools.extend(app.memory_tools(&request, &serve, None));
                 let taken = tools.iter().map(|tool| tool.spec().name.clone()).collect();
                 let now = app.now();
                 let more = mcp::tools(servers, &mut journal, &request, now, taken, &cancel).await?;

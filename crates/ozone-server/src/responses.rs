@@ -299,6 +299,7 @@ pub(crate) async fn delete(
             Err(e) => return Err(e.into()),
         }
     }
+    app.memory(&tenant.name).unlink(id.as_str()).await?;
     let (kind, tenant, parent) = (ITEM.to_owned(), tenant.name.clone(), id.to_string());
     app.store.apply(vec![Change::DeleteChildren { kind, tenant, parent }]).await?;
     Ok(Json(json!({ "id": id, "object": "response", "deleted": true })))

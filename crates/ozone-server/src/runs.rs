@@ -240,6 +240,7 @@ impl App {
                 return None;
             }
         };
+        tools.extend(self.memory_tools(&job.request, &job.serve, Some(&job.id)));
         let (now, cancel, mcp) = (self.now(), &live.cancel, job.mcp.clone());
         let taken = tools.iter().map(|tool| tool.spec().name.clone()).collect();
         let listed = tokio::select! {

@@ -177,6 +177,7 @@ fn router(app: Arc<App>) -> Router {
         .route("/batches", get(batches::list).post(batches::create))
         .route("/batches/{id}", get(batches::get))
         .route("/batches/{id}/cancel", post(batches::cancel))
+        .merge(crate::memories::routes())
         .merge(crate::vector_stores::routes())
         .route("/chat/completions", post(chat::create))
         .route("/conversations", post(conversations::create))

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::app::App;
 use crate::auth::Tenant;
+use crate::built_in::IMAGE;
 use crate::error::ApiError;
 use crate::fields::Fields;
 use crate::images;
@@ -119,7 +120,7 @@ impl App {
             asked.get_or_insert(place);
         }
         let place = match asked {
-            None if !request.tools.spelt().iter().any(images::is_image) => return Ok(None),
+            None if !request.tools.spelt().iter().any(|tool| IMAGE.is_it(tool)) => return Ok(None),
             place => place.unwrap_or_default(),
         };
         if named.is_some() {

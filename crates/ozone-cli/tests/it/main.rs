@@ -7,6 +7,7 @@ mod eval;
 mod faults;
 mod images;
 mod kill;
+mod memory;
 mod parity;
 mod questions;
 mod serve;

@@ -14,6 +14,7 @@ mod kill;
 mod limits;
 mod machine;
 mod mcp;
+mod memories;
 mod pro;
 mod responses;
 mod rollouts;

@@ -12,7 +12,8 @@ pub(crate) mod sql;
 mod terms;
 
 pub use chunk::Chunking;
-pub use terms::{keywords, terms};
+pub use score::rank;
+pub use terms::{is_stop_word, is_unspaced, keywords, terms};
 
 /// A file in a vector store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -1,5 +1,9 @@
 //! How well a passage fits a query.
 
+use std::collections::HashSet;
+
+use super::terms::{is_stop_word, terms};
+
 /// BM25's saturation and length parameters for passages, as Anserini has them (MS MARCO).
 const K1: f64 = 0.9;
 const B: f64 = 0.4;
@@ -35,6 +39,33 @@ pub(crate) fn words(wanted: &[Wanted], terms: &[String], length_mean: f64) -> f6
         all += information;
     }
     if all > 0.0 { found / all } else { 0.0 }
+}
+
+/// How well each of a few texts fits a question: [`words`], with the statistics of these texts.
+///
+/// Words that stand in most texts are not looked for: a question of nothing else fits none.
+pub fn rank(question: &str, texts: &[&str]) -> Vec<f64> {
+    let telling = |word: &&str| {
+        let plain = word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+        !plain.is_empty() && !is_stop_word(&plain)
+    };
+    let question: Vec<&str> = question.split_whitespace().filter(telling).collect();
+    let wanted: HashSet<String> = terms(&question.join(" ")).into_iter().collect();
+    if wanted.is_empty() {
+        return vec![0.0; texts.len()];
+    }
+    let texts: Vec<Vec<String>> = texts.iter().map(|text| terms(text)).collect();
+    let all = texts.len() as u64;
+    let mut wanted: Vec<Wanted> = (wanted.into_iter())
+        .map(|term| {
+            let holding = texts.iter().filter(|terms| terms.contains(&term)).count();
+            Wanted::new(term, holding as u64, all)
+        })
+        .collect();
+    // Sums of floats depend on their order.
+    wanted.sort_by(|a, b| a.term.cmp(&b.term));
+    let length_mean = texts.iter().map(Vec::len).sum::<usize>() as f64 / texts.len().max(1) as f64;
+    texts.iter().map(|terms| words(&wanted, terms, length_mean)).collect()
 }
 
 /// The cosine of two vectors of length 1, where it is not negative.

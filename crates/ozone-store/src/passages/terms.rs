@@ -41,11 +41,16 @@ const STOP_WORDS: &[&str] = &[
     "where", "which", "who", "whom", "whose", "why", "will", "with", "would", "you", "your",
 ];
 
+/// Whether a word, in lower case, stands in most texts.
+pub fn is_stop_word(word: &str) -> bool {
+    STOP_WORDS.contains(&word)
+}
+
 /// A question without the words that say nothing of its matter; itself where nothing else is left.
 pub fn keywords(query: &str) -> String {
     let is_stop = |word: &&str| {
         let plain = word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
-        plain.is_empty() || STOP_WORDS.contains(&plain.as_str())
+        plain.is_empty() || is_stop_word(&plain)
     };
     let kept: Vec<&str> = query.split_whitespace().filter(|word| !is_stop(word)).collect();
     let kept = kept.join(" ");
@@ -58,7 +63,8 @@ fn is_accent(c: char) -> bool {
     ('\u{300}'..='\u{36f}').contains(&c)
 }
 
-fn is_unspaced(c: char) -> bool {
+/// A letter of a script without blanks between words.
+pub fn is_unspaced(c: char) -> bool {
     matches!(c,
         '\u{e00}'..='\u{eff}' // Thai, Lao
         | '\u{1000}'..='\u{109f}' // Burmese
