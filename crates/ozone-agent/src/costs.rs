@@ -5,6 +5,8 @@
 //! goes into the journal's next transaction. A sample that was cut counts as an estimate, and one
 //! whose price is unknown as its worst case: never as nothing.
 
+mod paid;
+
 use std::sync::Arc;
 use std::time::Duration;
 

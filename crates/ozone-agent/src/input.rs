@@ -7,14 +7,14 @@ use base64::Engine as _;
 use ozone_model::{Image, Turn};
 use ozone_prompt::{Message, ToolCall};
 use ozone_tools::web::{self, WebCall};
-use ozone_tools::{Shown, cap, file_search, patch, shell};
+use ozone_tools::{IMAGE_GENERATION, Shown, cap, file_search, patch, shell};
 use ozone_types::item::Known;
 use ozone_types::{CodeOutput, Content, Item, Role, Text};
 use serde_json::{Value, json};
 
 use crate::record::Record;
 use crate::tools::flat;
-use crate::{context, machine, mcp};
+use crate::{context, drawing, machine, mcp};
 
 /// What a call is answered with that the client never answered.
 const ABORTED: &str = "aborted";
@@ -27,6 +27,7 @@ pub fn is_remembered_otherwise(output: &[Item]) -> bool {
         Item::Known(Known::Reasoning { content, .. }) => content.is_empty(),
         Item::Known(Known::FileSearchCall { results, .. }) => results.is_none(),
         Item::Known(Known::WebSearchCall { seen, .. }) => seen.is_none(),
+        Item::Known(Known::ImageGenerationCall { drawn, .. }) => drawn.is_none(),
         Item::Known(Known::Compaction { .. }) => true,
         _ => false,
     })
@@ -38,6 +39,7 @@ pub fn is_remembered_otherwise(output: &[Item]) -> bool {
 pub fn remembered(output: Vec<Item>, records: Vec<Value>) -> Vec<Item> {
     let (mut thoughts, mut found) = (HashMap::new(), HashMap::new());
     let (mut summaries, mut seen_in) = (HashMap::new(), HashMap::new());
+    let mut drawn_in = HashMap::new();
     for record in records {
         match serde_json::from_value(record) {
             Ok(Record::Reasoned { item_id, text }) => {
@@ -48,6 +50,9 @@ pub fn remembered(output: Vec<Item>, records: Vec<Value>) -> Vec<Item> {
             }
             Ok(Record::Seen { item_id, seen }) => {
                 seen_in.insert(item_id.to_string(), seen);
+            }
+            Ok(Record::Drawn { item_id, drawn }) => {
+                drawn_in.insert(item_id.to_string(), drawn);
             }
             Ok(Record::Compacted { item_id, text, .. }) => {
                 summaries.insert(item_id.to_string(), text);
@@ -66,6 +71,9 @@ pub fn remembered(output: Vec<Item>, records: Vec<Value>) -> Vec<Item> {
             }
             Item::Known(Known::WebSearchCall { id, seen, .. }) => {
                 *seen = seen_in.remove(id.as_str());
+            }
+            Item::Known(Known::ImageGenerationCall { id, drawn, .. }) => {
+                *drawn = drawn_in.remove(id.as_str());
             }
             Item::Known(Known::Compaction { id, text, .. }) => {
                 *text = summaries.remove(id.as_str());
@@ -165,6 +173,12 @@ impl Reader {
                     None => "[what was shown then is not kept; look again]".to_owned(),
                 };
                 self.output(id.as_str(), output);
+            }
+            Known::ImageGenerationCall { id, result, facts, drawn, .. } => {
+                let name = self.name_of(|s| *s == Shown::ImageGeneration, IMAGE_GENERATION);
+                let (arguments, told) = drawing::reread(facts, drawn.as_deref(), result.is_some());
+                self.call(id.as_str(), name, arguments);
+                self.output(id.as_str(), told);
             }
             Known::ShellCall { call_id, action, .. } => {
                 let name = self.name_of(|shown| matches!(shown, Shown::Shell { .. }), shell::NAME);

@@ -3,7 +3,7 @@
 
 use ozone_model::{Sample, Stop, Turn as ModelTurn};
 use ozone_prompt::{Delta, Message, ToolCall};
-use ozone_types::{FoundPassage, ItemId, Passage, SeenLines, SeenWeb, Usage};
+use ozone_types::{DrawnImage, FoundPassage, ItemId, Passage, SeenLines, SeenWeb, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -41,6 +41,8 @@ pub enum Record {
     Found { item_id: ItemId, passages: Vec<FoundPassage> },
     /// What a look at pages showed, in an item that does not say it.
     Seen { item_id: ItemId, seen: Box<SeenWeb> },
+    /// What the model said and read of a picture, in an item that shows the picture.
+    Drawn { item_id: ItemId, drawn: Box<DrawnImage> },
     /// A summary stands for what came before, in the item of this id.
     Compacted { item_id: ItemId, text: String, usage: Usage },
     /// So many of the oldest turns no longer go to the model: they did not fit.
@@ -332,7 +334,7 @@ impl Replay {
                     step.begun.push(index);
                 }
             }
-            Record::Reasoned { .. } => {}
+            Record::Reasoned { .. } | Record::Drawn { .. } => {}
         }
     }
 }

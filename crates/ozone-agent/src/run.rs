@@ -212,6 +212,10 @@ impl Run {
     }
 
     fn restore(&mut self, replay: &Replay) -> State {
+        let before: Vec<&Item> = self.request.earlier.iter().chain(&self.request.input).collect();
+        for tool in &mut self.tools {
+            tool.conversation(&before, self.journal.fold().items());
+        }
         let finished_calls = replay.steps.iter().map(|s| s.outputs.len()).sum();
         if finished_calls > 0 {
             for tool in &mut self.tools {
@@ -692,6 +696,9 @@ impl Run {
             if !ids.is_empty() || !said.is_empty() {
                 written.records.insert(0, Record::Ids { ids, said, logprobs: measured });
             }
+            if ended.is_none() {
+                self.sketch(state, &mut written).await;
+            }
             match ended {
                 Some(Ok(sample)) => return self.sampled(state, sample, written).await.map(Ok),
                 ended => {
@@ -925,6 +932,16 @@ impl Run {
         let at = self.tools.iter().position(|tool| tool.spec().name == call.name);
         let at = at.expect("`Used::after` runs offered tools only");
         let (mut written, shown) = (Written::default(), self.tools[at].shown());
+        let (step, now) = (state.used.steps, (self.clock)());
+        let price = self.tools[at].paid().filter(|_| state.spending.is_some());
+        if let (Some(price), Some(spending)) = (&price, &mut state.spending) {
+            let time_max = self.limits.time_max;
+            let room = spending.reserve_paid(step, index, price, now, time_max).await?;
+            if let Err(why) = room {
+                self.refuse(state, index, call, &why).await?;
+                return Ok(why);
+            }
+        }
         if ahead.interrupted.contains(&index) {
             self.tools[at].interrupted();
         }
@@ -939,23 +956,34 @@ impl Run {
             let cancel = ahead.cancel.clone();
             wait(&mut self.journal, ahead.ended(index), &cancel, state.deadline).await?
         } else {
-            let key = self.key(state, index);
-            self.execute(at, key, call, state.deadline).await?
+            let (key, deadline) = (self.key(state, index), state.deadline);
+            match shown {
+                Shown::ImageGeneration => self.draw(state, at, key, call, deadline).await?,
+                _ => self.execute(at, key, call, deadline).await?,
+            }
         };
-        let output = self.output(&call.name, ran.output, state.deadline)?;
+        let mut output = self.output(&call.name, ran.output, state.deadline)?;
         let mut written = Written::default();
         let (text, failed) = (output.text.clone(), output.failed);
+        let (is_drawn, paid) = (shown == Shown::ImageGeneration, output.paid.take());
         let files = match shown {
             Shown::CodeInterpreter { container_id, .. } | Shown::Shell { container_id } => {
                 let names = output.files.iter().map(|file| file.name.clone());
                 names.map(|name| MadeFile { container_id: container_id.clone(), name }).collect()
             }
-            Shown::FileSearch | Shown::Web(_) | Shown::McpCall { .. } | Shown::FunctionCall => {
-                vec![]
-            }
+            Shown::FileSearch
+            | Shown::Web(_)
+            | Shown::ImageGeneration
+            | Shown::McpCall { .. }
+            | Shown::FunctionCall => vec![],
         };
         state.writer.made(&files);
         state.pictures.extend(output.images.iter().cloned());
+        if is_drawn {
+            // The item has it already.
+            output.images.clear();
+        }
+        state.writer.drew(output.picture.take());
         state.writer.found(output.found.clone());
         state.writer.saw(output.web.clone());
         state.writer.printed(output.shell.clone());
@@ -963,8 +991,14 @@ impl Run {
         state.writer.call_done(result, &mut written);
         written.records.push(Record::ToolDone { index, output: text.clone(), files });
         if let Some(spending) = &mut state.spending {
-            let step = state.used.steps;
-            self.journal.charge(spending.tool(step, index, &call.name, ran.took, (self.clock)()));
+            let (name, took, now) = (&call.name, ran.took, (self.clock)());
+            let line = match &price {
+                Some(held) => {
+                    spending.paid((step, index), name, took, held, paid.as_ref(), now).await?
+                }
+                None => spending.tool(step, index, name, took, now),
+            };
+            self.journal.charge(line);
         }
         let Written { events, records } = written;
         self.journal.append(events, json(&records), Durability::Power).await?;
@@ -976,7 +1010,12 @@ impl Run {
         format!("{}:{}:{index}", self.journal.id(), state.used.steps)
     }
 
-    fn tool_call(&self, key: String, arguments: &str, cancel: &CancellationToken) -> Call {
+    pub(crate) fn tool_call(
+        &self,
+        key: String,
+        arguments: &str,
+        cancel: &CancellationToken,
+    ) -> Call {
         Call {
             key,
             arguments: arguments.to_owned(),
@@ -1190,7 +1229,7 @@ async fn wait(
     }
 }
 
-async fn keep_alive(journal: &mut Journal) -> Result<(), StoreError> {
+pub(crate) async fn keep_alive(journal: &mut Journal) -> Result<(), StoreError> {
     let Some(mut response) = journal.fold().created().cloned() else { return Ok(()) };
     response.status = ResponseStatus::InProgress;
     response.output = journal.fold().items().to_vec();

@@ -6,16 +6,18 @@
 //! too. Both are a function of the pieces of the sample ([`Said`]), which are recorded, so that a
 //! killed run's writer is what it was.
 
+mod drawing;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ozone_tools::web::{WebCall, WebSeen};
-use ozone_tools::{Shown, ToolFile, file_search, shell};
+use ozone_tools::{IMAGE_GENERATION, Shown, ToolFile, file_search, shell};
 use ozone_types::item::Known;
 use ozone_types::{
-    Annotation, CallId, CodeOutput, Content, EventKind, Fold, FoundPassage, Item, ItemId,
-    ItemStatus, Phase, Role, SeenWeb, ShellEnvironment, ShellOutput, Summary, Text, WebAction,
-    WebResult,
+    Annotation, CallId, CodeOutput, Content, EventKind, Fold, FoundPassage, GeneratedImage, Item,
+    ItemId, ItemStatus, Phase, Role, SeenWeb, ShellEnvironment, ShellOutput, Summary, Text,
+    WebAction, WebResult,
 };
 use serde_json::Value;
 
@@ -83,6 +85,9 @@ struct Call {
     /// What a look at pages came to.
     action: Option<WebAction>,
     web_results: Option<Vec<WebResult>>,
+    /// What it made, and how many beginnings of that were shown.
+    picture: Option<Box<GeneratedImage>>,
+    sketches: u64,
     /// The consent by which it is made.
     approval: Option<String>,
     /// Its text is done, and it was said to run.
@@ -115,6 +120,8 @@ pub(crate) struct Writer {
     printed: Vec<ShellOutput>,
     /// What it has shown of pages.
     seen: Option<Box<WebSeen>>,
+    /// What it has made.
+    picture: Option<Box<GeneratedImage>>,
     /// The consent by which the next call is made.
     approval: Option<String>,
 }
@@ -143,6 +150,7 @@ impl Writer {
             found: vec![],
             printed: vec![],
             seen: None,
+            picture: None,
             approval: None,
         };
         let mut scratch = Written::default();
@@ -211,6 +219,10 @@ impl Writer {
             ) => {
                 (call.id, call.running) = (id.clone(), *status == ItemStatus::Searching);
             }
+            (Known::ImageGenerationCall { id, status, .. }, Open::Call(call)) => {
+                (call.id, call.running) = (id.clone(), *status == ItemStatus::Generating);
+                call.sketches = open.parts;
+            }
             (Known::ShellCall { id: Some(id), call_id, action, .. }, Open::Call(call)) => {
                 (call.id, call.running) = (id.clone(), !action.commands.is_empty());
                 call.call_id = call_id.clone();
@@ -223,7 +235,7 @@ impl Writer {
                 (call.id, call.running) = (id.clone(), !arguments.is_empty());
                 (call.call_id, call.text) = (call_id.clone(), part);
             }
-            (known, _) => self.open = reopened(known, part),
+            (known, _) => self.open = reopened(known, part, open.parts),
         }
     }
 
@@ -350,8 +362,11 @@ impl Writer {
 
     fn sampled_arguments(&mut self, json: &str, out: &mut Written) {
         let Open::Call(call) = &mut self.open else { return };
-        let delta = match &mut call.code {
-            Some(code) => code.push(json),
+        let read = call.code.as_mut().map(|code| code.push(json));
+        let delta = match read {
+            // The drawing is read for itself; the call is kept as it is.
+            Some(_) if call.shown == Shown::ImageGeneration => json.to_owned(),
+            Some(code) => code,
             None => json.to_owned(),
         };
         call.delta(self.output_index, delta, out);
@@ -372,6 +387,9 @@ impl Writer {
             Shown::Web(_) => {
                 out.events.push(EventKind::WebSearchCallInProgress { item_id, output_index });
             }
+            Shown::ImageGeneration => {
+                out.events.push(EventKind::ImageGenerationCallInProgress { item_id, output_index });
+            }
             Shown::McpCall { .. } => {
                 out.events.push(EventKind::McpCallInProgress { item_id, output_index });
             }
@@ -388,7 +406,10 @@ impl Writer {
         }
         let Open::Call(call) = &mut self.open else { return };
         if call.running {
-            if matches!(call.shown, Shown::FileSearch | Shown::Web(_) | Shown::Shell { .. }) {
+            if matches!(
+                call.shown,
+                Shown::FileSearch | Shown::Web(_) | Shown::Shell { .. } | Shown::ImageGeneration
+            ) {
                 // No delta has said it.
                 call.text = arguments.to_owned();
             }
@@ -410,6 +431,9 @@ impl Writer {
             }
             Shown::Web(_) => {
                 out.events.push(EventKind::WebSearchCallSearching { item_id, output_index });
+            }
+            Shown::ImageGeneration => {
+                out.events.push(EventKind::ImageGenerationCallGenerating { item_id, output_index });
             }
             Shown::Shell { .. } | Shown::McpCall { .. } | Shown::FunctionCall => {}
         }
@@ -473,6 +497,10 @@ impl Writer {
                     let seen = Box::new(SeenWeb { text: result.text.clone(), lines });
                     out.records.push(Record::Seen { item_id: call.id.clone(), seen });
                 }
+                call.picture = self.picture.take();
+                if call.shown == Shown::ImageGeneration {
+                    out.records.push(call.drawn(&result.text));
+                }
                 self.end_call(&call, result, out);
             }
             other => self.open = other,
@@ -494,13 +522,22 @@ impl Writer {
             (Shown::Web(_), false) => {
                 out.events.push(EventKind::WebSearchCallCompleted { item_id, output_index });
             }
+            (Shown::ImageGeneration, false) => {
+                out.events.push(EventKind::ImageGenerationCallCompleted { item_id, output_index });
+            }
             (Shown::McpCall { .. }, false) => {
                 out.events.push(EventKind::McpCallCompleted { item_id, output_index });
             }
             (Shown::McpCall { .. }, true) => {
                 out.events.push(EventKind::McpCallFailed { item_id, output_index });
             }
-            (Shown::CodeInterpreter { .. } | Shown::FileSearch | Shown::Web(_), true)
+            (
+                Shown::CodeInterpreter { .. }
+                | Shown::FileSearch
+                | Shown::Web(_)
+                | Shown::ImageGeneration,
+                true,
+            )
             | (Shown::Shell { .. } | Shown::FunctionCall, _) => {}
         }
         let item = call.item(&call.text, status, Some(&result));
@@ -709,6 +746,9 @@ impl Call {
             Shown::FileSearch => (ItemId::file_search(), None),
             Shown::Web(_) => (ItemId::web_search(), None),
             Shown::Shell { .. } => (ItemId::shell_call(), None),
+            Shown::ImageGeneration => {
+                (ItemId::image_generation(), Some(StringArgument::new("svg")))
+            }
             Shown::McpCall { .. } => (ItemId::mcp_call(), None),
             Shown::FunctionCall => (ItemId::function_call(), None),
         };
@@ -725,6 +765,8 @@ impl Call {
             results,
             action,
             web_results,
+            picture: None,
+            sketches: 0,
             approval,
             running,
         }
@@ -742,6 +784,7 @@ impl Call {
             Shown::FileSearch
             | Shown::Web(_)
             | Shown::Shell { .. }
+            | Shown::ImageGeneration
             | Shown::McpCall { .. }
             | Shown::FunctionCall => arguments.to_owned(),
         }
@@ -758,7 +801,9 @@ impl Call {
                 EventKind::CodeInterpreterCallCodeDelta { item_id, output_index, delta }
             }
             // Its item says what is looked for, once it runs.
-            Shown::FileSearch | Shown::Web(_) | Shown::Shell { .. } => return,
+            Shown::FileSearch | Shown::Web(_) | Shown::Shell { .. } | Shown::ImageGeneration => {
+                return;
+            }
             Shown::McpCall { .. } => {
                 EventKind::McpCallArgumentsDelta { item_id, output_index, delta }
             }
@@ -775,7 +820,7 @@ impl Call {
             Shown::CodeInterpreter { .. } => {
                 EventKind::CodeInterpreterCallCodeDone { item_id, output_index, code: text }
             }
-            Shown::FileSearch | Shown::Web(_) => return,
+            Shown::FileSearch | Shown::Web(_) | Shown::ImageGeneration => return,
             Shown::Shell { .. } => {
                 out.events.extend(machine::commands(output_index, &text));
                 return;
@@ -815,6 +860,7 @@ impl Call {
                 results: self.web_results.clone(),
                 seen: None,
             },
+            Shown::ImageGeneration => self.image(status),
             Shown::Shell { container_id } => {
                 let container_id = container_id.clone();
                 let environment = ShellEnvironment::ContainerReference { container_id };
@@ -851,7 +897,7 @@ impl Call {
 }
 
 /// An open item that only the journal knows of.
-fn reopened(known: &Known, part: String) -> Open {
+fn reopened(known: &Known, part: String, parts: u64) -> Open {
     match known {
         Known::Reasoning { id, summary, .. } => {
             Open::Reasoning { id: id.clone(), text: part, summary: summary.clone(), digest: None }
@@ -872,6 +918,13 @@ fn reopened(known: &Known, part: String) -> Open {
         Known::WebSearchCall { id, status, action, .. } => {
             let (call, running) = (WebCall::of(action), *status == ItemStatus::Searching);
             reopened_call(id, call.name(), Shown::Web(call), part, running)
+        }
+        Known::ImageGenerationCall { id, status, .. } => {
+            let (shown, running) = (Shown::ImageGeneration, *status == ItemStatus::Generating);
+            match reopened_call(id, IMAGE_GENERATION, shown, part, running) {
+                Open::Call(call) => Open::Call(Box::new(Call { sketches: parts, ..*call })),
+                other => other,
+            }
         }
         Known::ShellCall { id: Some(id), call_id, action, environment, .. } => {
             let container_id = match environment {

@@ -13,6 +13,7 @@ use ozone_files::Reader;
 use ozone_python::Refill;
 use ozone_server::{McpUse, mcp_tools};
 use ozone_store::{Journal, Ledger, Owner, SqliteStore, Store, StoreError, Stored};
+use ozone_tools::drawing::{PictureOptions, PictureTool};
 use ozone_tools::image::Album;
 use ozone_tools::web::{WebOptions, tools as web_tools};
 use ozone_tools::{PythonTool, Tool};
@@ -26,6 +27,7 @@ use crate::documents;
 use crate::draw::draw;
 use crate::failure::Failure;
 use crate::files;
+use crate::image_generation;
 use crate::interrupt::Interrupts;
 use crate::mcp;
 use crate::memory;
@@ -181,6 +183,9 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     let is_shipped = entry.id == SHIPPED;
     let works_on_images = !args.no_tools && !is_shipped;
     let remembers = works_on_images && !args.no_memory && config.memory;
+    // Nor to make any.
+    let makes_pictures = !args.no_tools && !is_shipped;
+    let image_model = image_generation::open(config)?;
     let files_dir = config.data_dir()?.join("files").join(id.as_str());
     let finished = stored.as_ref().is_some_and(|s| s.status.is_terminal());
     let asked_at = clock();
@@ -221,7 +226,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
                 let mut request = request(args, question, &name, &model, album.as_ref())?;
                 request.effort = effort;
                 request.memory = remembered;
-                request.tools = offered(&args.mcp, pages.is_some(), has_shell)?;
+                request.tools = offered(&args.mcp, pages.is_some(), has_shell, makes_pictures)?;
                 if args.pro {
                     request = in_pro_mode(args, request, policy)?;
                 }
@@ -260,6 +265,10 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
         let Some(python) = &interpreter else { return vec![] };
         let opens_pictures = pages.as_ref().is_some_and(|web| web.fetcher.is_some());
         let images = pictures::tools(&folder, profile, works_on_images && opens_pictures);
+        let drawing: Option<Box<dyn Tool>> = makes_pictures.then(|| {
+            let (folder, image_model) = (Some(folder.clone()), image_model.clone());
+            Box::new(PictureTool::new(PictureOptions::default(), folder, image_model)) as _
+        });
         let documents = documents::tools(&folder, &files_reader);
         let options = WebOptions { folder: Some(folder.clone()), ..WebOptions::default() };
         let pages = pages.as_ref().map(|pages| web_tools(pages, &options));
@@ -269,6 +278,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
         std::iter::once(python)
             .chain(shell)
             .chain(images)
+            .chain(drawing)
             .chain(documents)
             .chain(pages.into_iter().flatten())
             .chain(memory::tools(library.clone(), &own_id, &own_request))
@@ -357,7 +367,12 @@ fn outfit(
 }
 
 /// The tools of a question, where they are more than Python alone.
-fn offered(labels: &[String], has_pages: bool, has_shell: bool) -> Result<OfferedTools, Failure> {
+fn offered(
+    labels: &[String],
+    has_pages: bool,
+    has_shell: bool,
+    makes_pictures: bool,
+) -> Result<OfferedTools, Failure> {
     if labels.is_empty() {
         return Ok(OfferedTools::default());
     }
@@ -366,7 +381,9 @@ fn offered(labels: &[String], has_pages: bool, has_shell: bool) -> Result<Offere
     let pages = has_pages.then(|| json!({"type": "web_search"}));
     let shell = json!({"type": "shell", "environment": {"type": "container_auto"}});
     let shell = has_shell.then_some(shell);
-    let tools = [python].into_iter().chain(shell).chain(pages).chain(servers).collect();
+    let drawing = makes_pictures.then(|| json!({"type": "image_generation"}));
+    let own = [python].into_iter().chain(shell).chain(pages).chain(drawing);
+    let tools = own.chain(servers).collect();
     OfferedTools::parse(tools).map_err(|e| Failure::usage(e.to_string()))
 }
 

@@ -12,6 +12,7 @@ use ozone_types::Effort;
 use serde::Deserialize;
 
 use crate::failure::Failure;
+use crate::image_generation::ImageEntry;
 use crate::mcp::McpEntry;
 use crate::web::{WebConfig, WebEntry};
 
@@ -42,6 +43,7 @@ struct File {
     reachable_networks: Vec<String>,
     web: WebEntry,
     memory: Option<bool>,
+    image_generation: Option<ImageEntry>,
     budget: Vec<BudgetRule>,
 }
 
@@ -147,6 +149,7 @@ pub struct Config {
     pub web: WebConfig,
     /// `ozone ask`: what is remembered is told to models, which may remember more.
     pub memory: bool,
+    pub image_generation: Option<ImageEntry>,
     /// Price books of the user's own; where they speak of a thing, they are right.
     pub prices: Vec<PathBuf>,
     /// What the price books call this machine.
@@ -211,6 +214,7 @@ impl Config {
             reachable_networks: file.reachable_networks,
             web: file.web.checked(folder)?,
             memory: file.memory.unwrap_or(true),
+            image_generation: file.image_generation,
             prices,
             machine: file.machine,
             budgets,

@@ -36,10 +36,13 @@ pub async fn draw(
     Ok(painter.end()?)
 }
 
-/// A look at pages says in the loop's records alone why it failed.
+/// A look at pages, or a picture, says in the loop's records alone why it failed.
 async fn explained(mut event: Event, journal: &Reader) -> Result<Event, StoreError> {
     if let EventKind::OutputItemDone { item, .. } = &mut event.kind
-        && let Item::Known(Known::WebSearchCall { status: ItemStatus::Failed, .. }) = item
+        && let Item::Known(
+            Known::WebSearchCall { status: ItemStatus::Failed, .. }
+            | Known::ImageGenerationCall { status: ItemStatus::Failed, .. },
+        ) = item
     {
         let records = journal.records().await?;
         let known = ozone_agent::remembered(vec![item.clone()], records);

@@ -10,6 +10,7 @@ mod draw;
 mod eval;
 mod failure;
 mod files;
+mod image_generation;
 mod interrupt;
 mod mcp;
 mod memory;

@@ -8,8 +8,8 @@ use anstyle::{AnsiColor, Style};
 use ozone_cost::{Amount, Total};
 use ozone_types::item::Known;
 use ozone_types::{
-    CodeOutput, Event, EventKind, Item, ItemStatus, ProReport, ProStop, Response, ResponseStatus,
-    ShellOutcome, ShellOutput, WebAction,
+    CodeOutput, DrawnImage, Event, EventKind, ImageFacts, Item, ItemStatus, ProReport, ProStop,
+    Response, ResponseStatus, ShellOutcome, ShellOutput, WebAction,
 };
 use serde_json::Value;
 
@@ -36,6 +36,7 @@ pub struct Painter {
     code_newlines: usize,
     /// How the vote stands, in pro mode.
     vote: Option<String>,
+    model: String,
 }
 
 impl Painter {
@@ -50,6 +51,7 @@ impl Painter {
             spun: false,
             turn: 0,
             mid_line: false,
+            model: String::new(),
             code_begun: false,
             code_newlines: 0,
             vote: None,
@@ -98,6 +100,7 @@ impl Painter {
     pub fn event(&mut self, event: &Event) -> io::Result<()> {
         match &event.kind {
             EventKind::Created { response } => {
+                self.model.clone_from(&response.model);
                 self.line(DIM, &format!("{} · {}", response.id, response.model))
             }
             EventKind::InProgress { response } => match &response.pro {
@@ -259,6 +262,9 @@ impl Painter {
                 Ok(())
             }
             Known::ShellCallOutput { output, .. } => self.shell(output),
+            Known::ImageGenerationCall { facts, drawn, result, .. } => {
+                self.picture(facts, drawn.as_deref(), result.is_some())
+            }
             Known::WebSearchCall { action, status, seen, .. } => {
                 let failed = *status != ItemStatus::Completed;
                 self.web(action, failed)?;
@@ -269,6 +275,28 @@ impl Painter {
             }
             _ => Ok(()),
         }
+    }
+
+    /// A picture, and who made it.
+    fn picture(
+        &mut self,
+        facts: &ImageFacts,
+        drawn: Option<&DrawnImage>,
+        is_there: bool,
+    ) -> io::Result<()> {
+        if !is_there {
+            self.line(WRONG, "▶ no picture")?;
+            return drawn.map_or(Ok(()), |drawn| self.output(WRONG, &drawn.told));
+        }
+        let engine = match facts.x_engine.as_deref() {
+            Some("svg") => format!("drawn as SVG by {}", self.model),
+            Some(engine) => format!("made by {engine}"),
+            None => "made".to_owned(),
+        };
+        let title = facts.revised_prompt.as_deref().unwrap_or("a picture");
+        let title: String = title.chars().take(120).collect();
+        let size = facts.size.as_deref().unwrap_or_default();
+        self.line(CODE, &printable(&format!("▶ {title} · {size}, {engine}")))
     }
 
     /// The one last line.
@@ -299,6 +327,7 @@ impl Painter {
                     Known::CodeInterpreterCall { .. }
                         | Known::McpCall { .. }
                         | Known::WebSearchCall { .. }
+                        | Known::ImageGenerationCall { .. }
                         | Known::ShellCall { .. }
                 )
             })

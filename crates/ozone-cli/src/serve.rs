@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use crate::config::{Common, Config, SHIPPED};
 use crate::failure::Failure;
 use crate::files;
+use crate::image_generation;
 use crate::interrupt::Interrupts;
 use crate::mcp;
 use crate::setup::{self, Python};
@@ -89,6 +90,7 @@ async fn serve(args: &ServeArgs, config: &Config) -> Result<(), Failure> {
         }),
         mcp,
         web: pages,
+        image_generation: image_generation::open(config)?,
         accounts: Accounts {
             book,
             budgets: budgets(args, config),
@@ -191,6 +193,7 @@ async fn models(
         one.pro = entry.pro.clone();
         one.coords = entry.coords;
         one.python_only = entry.id == SHIPPED;
+        one.makes_pictures = entry.id != SHIPPED;
         one.raw_reasoning = entry.raw_reasoning;
         one.rollouts = entry.rollouts;
         one.running_max = if model.local { usize::from(args.running_max) } else { one.running_max };

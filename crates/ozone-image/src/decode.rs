@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Rgb, RgbImage};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Rgb, RgbImage, RgbaImage};
 
 use crate::drawing;
 
@@ -143,9 +143,37 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, DecodeError> {
     let format = Format::of(bytes).ok_or_else(|| unknown(bytes))?;
     let (pixels, notes) = match format {
         Format::Svg => drawing::render(bytes, limits)?,
-        _ => raster(bytes, format, limits)?,
+        _ => {
+            let (decoded, mut notes) = raster(bytes, format, limits)?;
+            if decoded.color().has_alpha() {
+                notes.push("see-through parts are shown on white".to_owned());
+            }
+            (on_white(decoded), notes)
+        }
     };
     Ok(Picture { format: Some(format), notes, ..Picture::of(pixels) })
+}
+
+/// The same with what is see-through left so; of a drawing, nothing is.
+pub fn decode_with_alpha(bytes: &[u8], limits: &Limits) -> Result<RgbaImage, DecodeError> {
+    match Format::of(bytes) {
+        Some(format) if format != Format::Svg && bytes.len() <= limits.bytes_max => {
+            Ok(raster(bytes, format, limits)?.0.into_rgba8())
+        }
+        _ => Ok(DynamicImage::from(decode(bytes, limits)?.pixels).into_rgba8()),
+    }
+}
+
+/// The width and the height of a picture that is shown upright; its pixels are not looked at.
+pub fn dimensions(bytes: &[u8]) -> Option<[u32; 2]> {
+    use image::metadata::Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().ok()?;
+    let mut decoder = reader.into_decoder().ok()?;
+    let (width, height) = decoder.dimensions();
+    Some(match decoder.orientation() {
+        Ok(Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH) => [height, width],
+        _ => [width, height],
+    })
 }
 
 fn unknown(bytes: &[u8]) -> DecodeError {
@@ -173,7 +201,7 @@ fn raster(
     bytes: &[u8],
     format: Format,
     limits: &Limits,
-) -> Result<(RgbImage, Vec<String>), DecodeError> {
+) -> Result<(DynamicImage, Vec<String>), DecodeError> {
     let broken = |e: image::ImageError| DecodeError::Broken { format, why: e.to_string() };
     let codec = match format {
         Format::Png => ImageFormat::Png,
@@ -213,13 +241,10 @@ fn raster(
         decoded.apply_orientation(orientation);
         notes.push(format!("turned upright as its EXIF tag {} says", orientation.to_exif()));
     }
-    if decoded.color().has_alpha() {
-        notes.push("see-through parts are shown on white".to_owned());
-    }
-    Ok((on_white(decoded), notes))
+    Ok((decoded, notes))
 }
 
-fn on_white(decoded: DynamicImage) -> RgbImage {
+pub(crate) fn on_white(decoded: DynamicImage) -> RgbImage {
     if !decoded.color().has_alpha() {
         return decoded.into_rgb8();
     }

@@ -197,7 +197,7 @@ fn count<'a>(
 }
 
 /// `#id` of a reference, and each `url(#id)` of a paint, a mask, a filter, a marker or a pattern.
-fn targets(value: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn targets(value: &str) -> impl Iterator<Item = &str> {
     let whole = value.trim().strip_prefix('#');
     let urls = value.split("url(").skip(1).filter_map(|rest| {
         let inside = rest.split(')').next()?.trim().trim_matches(['"', '\'']);

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use image::codecs::jpeg::JpegEncoder;
-use image::{ImageFormat, RgbImage};
+use image::{DynamicImage, ImageFormat, RgbImage, RgbaImage};
 
 /// A file's bytes and their type.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +27,38 @@ pub fn jpeg(pixels: &RgbImage, quality: u8) -> Result<Vec<u8>, image::ImageError
     let mut bytes = vec![];
     pixels.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, quality))?;
     Ok(bytes)
+}
+
+/// With what is see-through, where anything is, as PNG.
+pub fn png_with_alpha(pixels: &RgbaImage) -> Result<Vec<u8>, image::ImageError> {
+    with_alpha(pixels, ImageFormat::Png)
+}
+
+/// The same as WebP, without loss.
+pub fn webp_with_alpha(pixels: &RgbaImage) -> Result<Vec<u8>, image::ImageError> {
+    with_alpha(pixels, ImageFormat::WebP)
+}
+
+fn with_alpha(pixels: &RgbaImage, format: ImageFormat) -> Result<Vec<u8>, image::ImageError> {
+    let mut bytes = vec![];
+    if is_opaque(pixels) {
+        DynamicImage::from(pixels.clone())
+            .into_rgb8()
+            .write_to(&mut Cursor::new(&mut bytes), format)?;
+    } else {
+        pixels.write_to(&mut Cursor::new(&mut bytes), format)?;
+    }
+    Ok(bytes)
+}
+
+/// What is see-through shows white.
+pub fn on_white(pixels: &RgbaImage) -> RgbImage {
+    crate::decode::on_white(DynamicImage::from(pixels.clone()))
+}
+
+/// Whether nothing of it is see-through.
+pub fn is_opaque(pixels: &RgbaImage) -> bool {
+    pixels.pixels().all(|pixel| pixel[3] == 255)
 }
 
 /// As PNG where that takes at most so many bytes, and as JPEG of the best quality that does

@@ -9,6 +9,7 @@
 //! ([`Limits`]), a drawing's parts are counted before it is drawn, and what breaks a renderer is an
 //! error. What this does not cover: a drawing within the limits may still take seconds.
 
+pub mod canvas;
 pub mod code;
 pub mod compare;
 pub mod coords;
@@ -26,12 +27,13 @@ mod shapes;
 pub mod tile;
 mod tone;
 mod view;
+mod weight;
 
 pub use coords::{Coords, Frame};
-pub use decode::{DecodeError, Format, Limits, Picture, decode};
+pub use decode::{DecodeError, Format, Limits, Picture, decode, decode_with_alpha, dimensions};
 pub use draw::Mark;
 pub use drawing::drawn;
-pub use image::{GrayImage, Rgb, RgbImage};
+pub use image::{GrayImage, Rgb, RgbImage, Rgba, RgbaImage};
 pub use map::{Map, Rect};
 pub use shapes::{Shape, Shapes, Wanted};
 pub use tone::{Binarize, Channel, Morphology, Tone};

@@ -118,6 +118,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }),
         mcp: Mcp { servers: vec![], egress: Egress::new([])? },
         web: None,
+        image_generation: None,
         accounts: Accounts::default(),
         keys: Keys::default(),
         sealing_keys: vec![],

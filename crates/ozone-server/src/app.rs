@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use ozone_store::{Change, Document, Library, Owner, Store, StoreError};
+use ozone_tools::drawing::ImageUpstream;
 use ozone_tools::web::Web;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -25,6 +26,7 @@ pub(crate) struct App {
     pub tools: ToolFactory,
     pub mcp: Mcp,
     pub web: Option<Arc<Web>>,
+    pub image_generation: Option<Arc<ImageUpstream>>,
     pub accounts: Accounts,
     pub keys: Keys,
     pub sealer: Sealer,
@@ -81,6 +83,7 @@ impl App {
             tools,
             mcp,
             web,
+            image_generation,
             accounts,
             keys,
             mut sealing_keys,
@@ -109,6 +112,7 @@ impl App {
             tools,
             mcp,
             web,
+            image_generation,
             accounts,
             keys,
             sealer: Sealer::new(sealing_keys),

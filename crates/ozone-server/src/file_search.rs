@@ -315,6 +315,7 @@ impl App {
         folder: Option<PathBuf>,
     ) -> Vec<Box<dyn Tool>> {
         tools.extend(self.file_search_tool(tenant, spelt));
+        tools.extend(self.picture_tool(spelt, folder.clone()));
         tools.extend(self.web_tools(spelt, folder));
         tools
     }

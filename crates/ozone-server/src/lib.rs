@@ -20,6 +20,7 @@ mod fetch;
 mod fields;
 mod file_search;
 mod files;
+mod image_generation;
 mod images;
 mod indexing;
 mod mcp;
@@ -52,6 +53,7 @@ use ozone_cost::{Facts, PriceBook, Tokens};
 use ozone_model::ModelBackend;
 use ozone_store::Library;
 use ozone_tools::Tool;
+use ozone_tools::drawing::ImageUpstream;
 use ozone_tools::egress::Egress;
 use ozone_tools::image::Coords;
 use ozone_tools::mcp::McpServer;
@@ -84,6 +86,8 @@ pub struct ModelEntry {
     pub coords: Option<Coords>,
     /// It was trained for the `python` tool alone, and is refused the image tools and the shell.
     pub python_only: bool,
+    /// It was not, or not only, and may be offered `image_generation`.
+    pub makes_pictures: bool,
     /// Streams the reasoning as it is, in place of summaries.
     pub raw_reasoning: bool,
     /// Requests may have the tokens recorded that the model sees and samples, its instructions and
@@ -119,6 +123,7 @@ impl ModelEntry {
             pro: ProPolicy::default(),
             coords: None,
             python_only: false,
+            makes_pictures: true,
             raw_reasoning: false,
             rollouts: false,
             sampling: SamplingOptions { temperature: 1.0, ..SamplingOptions::default() },
@@ -200,6 +205,8 @@ pub struct Server {
     pub mcp: Mcp,
     /// What `{"type": "web_search"}` searches and opens; without it the tool is not offered.
     pub web: Option<Arc<Web>>,
+    /// What makes pictures; without it models draw them as SVG.
+    pub image_generation: Option<Arc<ImageUpstream>>,
     pub accounts: Accounts,
     /// None: only loopback is served.
     pub keys: Keys,

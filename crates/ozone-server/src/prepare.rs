@@ -23,7 +23,7 @@ use crate::request::{Before, Create, ReasoningContext, previous_not_found};
 use crate::rollouts;
 use crate::runs::{self, CONVERSATION_ITEM, ITEM, Job, Serve, from_stored};
 use crate::websocket::Memory;
-use crate::{files, images, workplace};
+use crate::{files, image_generation, images, workplace};
 
 /// The most items that a conversation may put before a request.
 const CONVERSATION_ITEMS_MAX: usize = 10_000;
@@ -101,7 +101,9 @@ impl App {
         let works_on_images = IMAGE.asked(&create.tools, entry)?;
         let remembers = MEMORY.asked(&create.tools, entry)?;
         workplace::check_learnt(&create.tools, entry)?;
-        let takes_images = reads_images || works_on_images;
+        // Who makes pictures may change those of the user.
+        let makes_pictures = create.tools.iter().any(|tool| tool["type"] == image_generation::KIND);
+        let takes_images = reads_images || works_on_images || makes_pictures;
         // The files of a request fill at most half of the context, at four bytes a token.
         let window = entry.backend.info().context_window;
         let file_text_bytes_max = usize::try_from(window).unwrap_or(usize::MAX).saturating_mul(2);
@@ -112,6 +114,7 @@ impl App {
             input.push(self.input_item(tenant, &entry.id, item, &place, &mut fetches).await?);
         }
         let mut tools = create.tools;
+        self.read_mask(tenant, &mut tools, &mut fetches).await?;
         let servers = self.mcp_servers(&mut tools)?;
         let mcp = McpUse::of(servers, &[&earlier, &input]);
         let mut request = Request::new(&entry.id, input, takes_images)?;
@@ -171,6 +174,8 @@ impl App {
         let mut request = request.checked()?;
         self.check_file_search(tenant, request.tools.spelt()).await?;
         self.check_web_search(request.tools.spelt())?;
+        let context: [&[Item]; 2] = [&request.earlier, &request.input];
+        self.check_image_generation(request.tools.spelt(), entry, &context)?;
         if remembers {
             request.memory = Some(self.remembered(&tenant.name, &request).await?);
         }
@@ -321,6 +326,7 @@ impl App {
                 })?;
                 value["text"] = json!(text);
             }
+            Some("image_generation_call") => image_generation::check_item(given, place)?,
             Some("compaction_trigger") => {
                 let message = format!(
                     "Unsupported item: '{place}' is a compaction_trigger; use /responses/compact."
@@ -406,7 +412,7 @@ impl App {
     }
 
     /// Puts the content of stored, sent and fetched files where the parts only name them.
-    async fn read_parts(
+    pub async fn read_parts(
         &self,
         tenant: &Tenant,
         content: &mut Value,
@@ -458,6 +464,7 @@ fn prefix(kind: &str) -> &'static str {
         "code_interpreter_call" => "ci_",
         "file_search_call" => "fs_",
         "web_search_call" => "ws_",
+        "image_generation_call" => "ig_",
         "shell_call" => "sh_",
         "shell_call_output" => "sho_",
         "apply_patch_call" => "apc_",

@@ -95,6 +95,7 @@ fn ignored_tools(app: &App, tools: &[Value]) -> Option<HeaderValue> {
         "namespace",
         "code_interpreter",
         "file_search",
+        "image_generation",
         "mcp",
         "shell",
         "apply_patch",
@@ -361,6 +362,7 @@ pub(crate) fn shown(item: &Item) -> Item {
         }
         Known::Compaction { text, .. } => *text = None,
         Known::WebSearchCall { seen, .. } => *seen = None,
+        Known::ImageGenerationCall { drawn, .. } => *drawn = None,
         Known::Reasoning { .. }
         | Known::CodeInterpreterCall { .. }
         | Known::FileSearchCall { .. }

@@ -15,6 +15,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures::stream::{self, Stream};
 pub use ipnet::IpNet;
 use ipnet::{Ipv4Net, Ipv6Net};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -234,6 +236,27 @@ pub async fn body(mut response: Response, max: usize) -> Result<Vec<u8>, EgressE
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+/// The same as it comes.
+pub(crate) fn chunks(
+    response: Response,
+    max: usize,
+) -> impl Stream<Item = Result<Bytes, EgressError>> + Send + 'static {
+    stream::unfold((Some(response), 0), move |(response, before)| async move {
+        let mut response = response?;
+        match response.chunk().await {
+            Ok(None) => None,
+            Ok(Some(chunk)) if before + chunk.len() > max => {
+                Some((Err(EgressError::TooLarge { max }), (None, before)))
+            }
+            Ok(Some(chunk)) => {
+                let so_far = before + chunk.len();
+                Some((Ok(chunk), (Some(response), so_far)))
+            }
+            Err(e) => Some((Err(http(e)), (None, before))),
+        }
+    })
 }
 
 /// Headers that another host may see.

@@ -6,6 +6,8 @@
 
 #[cfg(feature = "documents")]
 pub mod documents;
+#[cfg(feature = "drawing")]
+pub mod drawing;
 #[cfg(feature = "egress")]
 pub mod egress;
 pub mod file_search;
@@ -23,16 +25,21 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ozone_cost::Amount;
 use ozone_prompt::ToolSpec;
-use ozone_types::{FoundPassage, ShellOutput};
+use ozone_types::{FoundPassage, GeneratedImage, Item, ShellOutput};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use file_search::FileSearchTool;
 pub use python::{PythonTool, Source};
 pub use scripted::{ScriptedTool, Step};
 pub use shell::ShellTool;
+
+/// What a model calls the tool that makes pictures.
+pub const IMAGE_GENERATION: &str = "image_generation";
 
 #[derive(Debug, thiserror::Error)]
 pub enum ToolError {
@@ -75,8 +82,30 @@ pub struct ToolOutput {
     pub web: Option<Box<web::WebSeen>>,
     /// How each command of a shell did.
     pub shell: Vec<ShellOutput>,
+    /// What an `image_generation_call` made.
+    pub picture: Option<Box<GeneratedImage>>,
+    /// What somebody else is paid for it.
+    pub paid: Option<Paid>,
     /// The call ran but did not do what was asked.
     pub failed: bool,
+}
+
+/// Money for somebody else's work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paid {
+    /// Whose it is: the name of a model.
+    pub to: String,
+    /// `None`: nobody knows.
+    pub amount: Option<Amount>,
+}
+
+/// Readers who see a picture come about.
+#[derive(Debug, Clone)]
+pub struct Watch {
+    /// How many of its beginnings they have seen.
+    pub shown: u64,
+    /// Takes more of them.
+    pub pictures: mpsc::Sender<Vec<u8>>,
 }
 
 /// A file that a call wrote.
@@ -107,6 +136,8 @@ pub enum Shown {
     Web(web::WebCall),
     /// A `shell_call` with its `shell_call_output` behind it.
     Shell { container_id: String },
+    /// An `image_generation_call`; the argument `svg` holds a drawing.
+    ImageGeneration,
     /// An `mcp_call`: any other tool that runs here, by the name it has on its server.
     McpCall { server_label: String, name: String },
     /// A `function_call` with its `function_call_output` behind it.
@@ -157,6 +188,23 @@ pub trait Tool: Send {
     fn needs_approval(&self) -> bool {
         false
     }
+
+    /// What somebody else is paid for a call, as far as that is known before it is made.
+    fn paid(&self) -> Option<Paid> {
+        None
+    }
+
+    /// What stands before the response, and what it holds already where it goes on.
+    fn conversation(&mut self, _before: &[&Item], _done: &[Item]) {}
+
+    /// The beginning of a picture, where readers are to see one of the drawing that is still being
+    /// written; `shown` have been seen of it.
+    async fn sketch(&mut self, _written: &str, _shown: u64) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Somebody watches the next call.
+    fn watched(&mut self, _watch: Watch) {}
 
     /// Another one for a call at the same time, where no call of this tool depends on what an
     /// earlier one did, and a call's item shows its arguments as they are.

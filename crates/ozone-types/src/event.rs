@@ -67,6 +67,10 @@ events! {
     WebSearchCallInProgress = "response.web_search_call.in_progress" { item_id: ItemId, output_index: u64 }
     WebSearchCallSearching = "response.web_search_call.searching" { item_id: ItemId, output_index: u64 }
     WebSearchCallCompleted = "response.web_search_call.completed" { item_id: ItemId, output_index: u64 }
+    ImageGenerationCallInProgress = "response.image_generation_call.in_progress" { item_id: ItemId, output_index: u64 }
+    ImageGenerationCallGenerating = "response.image_generation_call.generating" { item_id: ItemId, output_index: u64 }
+    ImageGenerationCallPartialImage = "response.image_generation_call.partial_image" { item_id: ItemId, output_index: u64, partial_image_index: u64, partial_image_b64: String }
+    ImageGenerationCallCompleted = "response.image_generation_call.completed" { item_id: ItemId, output_index: u64 }
     ShellCallCommandAdded = "response.shell_call_command.added" { output_index: u64, command_index: u64, command: String }
     ShellCallCommandDelta = "response.shell_call_command.delta" { output_index: u64, command_index: u64, delta: String }
     ShellCallCommandDone = "response.shell_call_command.done" { output_index: u64, command_index: u64, command: String }

@@ -37,8 +37,8 @@ pub struct Open {
     pub item: Item,
     /// The text of the part that is open, as its deltas gave it.
     pub part: Option<String>,
-    /// Parts that are finished.
-    parts: u64,
+    /// Parts that are finished; of a picture, its beginnings that were shown.
+    pub parts: u64,
 }
 
 /// What the events so far amount to.
@@ -230,6 +230,8 @@ impl Fold {
             | EventKind::FileSearchCallCompleted { item_id, output_index }
             | EventKind::WebSearchCallInProgress { item_id, output_index }
             | EventKind::WebSearchCallCompleted { item_id, output_index }
+            | EventKind::ImageGenerationCallInProgress { item_id, output_index }
+            | EventKind::ImageGenerationCallCompleted { item_id, output_index }
             | EventKind::McpCallInProgress { item_id, output_index }
             | EventKind::McpCallCompleted { item_id, output_index }
             | EventKind::McpCallFailed { item_id, output_index } => {
@@ -244,6 +246,22 @@ impl Fold {
                 {
                     *status = ItemStatus::Searching;
                 }
+            }
+            EventKind::ImageGenerationCallGenerating { item_id, output_index } => {
+                let open = self.part(*output_index, item_id, name)?;
+                if let Item::Known(Known::ImageGenerationCall { status, .. }) = &mut open.item {
+                    *status = ItemStatus::Generating;
+                }
+            }
+            EventKind::ImageGenerationCallPartialImage {
+                item_id,
+                output_index,
+                partial_image_index,
+                ..
+            } => {
+                let open = self.part(*output_index, item_id, name)?;
+                open.at(*output_index, *partial_image_index)?;
+                open.parts += 1;
             }
             EventKind::ShellCallCommandAdded { output_index, command_index, command } => {
                 let open = self.command(*output_index, *command_index, name)?;
@@ -366,6 +384,7 @@ fn settle(item: &mut Item, text: &str, is_summary: bool) {
         Known::CodeInterpreterCall { code, .. } => *code = text,
         Known::FileSearchCall { .. }
         | Known::WebSearchCall { .. }
+        | Known::ImageGenerationCall { .. }
         | Known::ShellCall { .. }
         | Known::ShellCallOutput { .. }
         | Known::ApplyPatchCall { .. }

@@ -109,6 +109,10 @@ impl ItemId {
         Self::mint("ws_")
     }
 
+    pub fn image_generation() -> Self {
+        Self::mint("ig_")
+    }
+
     pub fn shell_call() -> Self {
         Self::mint("sh_")
     }

@@ -4,7 +4,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::{
-    CallId, ItemId, PatchOperation, PatchStatus, ShellAction, ShellEnvironment, ShellOutput,
+    CallId, DrawnImage, ImageFacts, ItemId, PatchOperation, PatchStatus, ShellAction,
+    ShellEnvironment, ShellOutput,
 };
 
 /// What an assistant's message is to its reader.
@@ -33,6 +34,8 @@ pub enum ItemStatus {
     Interpreting,
     /// A `file_search_call` or a `web_search_call` while it looks.
     Searching,
+    /// An `image_generation_call` while its picture is made.
+    Generating,
     Completed,
     Incomplete,
     Failed,
@@ -155,6 +158,20 @@ pub enum Known {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seen: Option<Box<SeenWeb>>,
     },
+    ImageGenerationCall {
+        #[serde(default = "ItemId::image_generation", deserialize_with = "image_id_or_new")]
+        id: ItemId,
+        #[serde(default = "completed")]
+        status: ItemStatus,
+        /// The picture in base64; `None` until there is one.
+        #[serde(default)]
+        result: Option<String>,
+        #[serde(flatten)]
+        facts: Box<ImageFacts>,
+        /// What the model said and read of it: never on its way to a client.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        drawn: Option<Box<DrawnImage>>,
+    },
     /// Commands for a shell, which runs here or at the client.
     ShellCall {
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -251,7 +268,7 @@ pub enum Known {
 }
 
 impl Known {
-    const TYPES: [&str; 18] = [
+    const TYPES: [&str; 19] = [
         "message",
         "reasoning",
         "function_call",
@@ -261,6 +278,7 @@ impl Known {
         "code_interpreter_call",
         "file_search_call",
         "web_search_call",
+        "image_generation_call",
         "shell_call",
         "shell_call_output",
         "apply_patch_call",
@@ -303,6 +321,10 @@ fn completed() -> ItemStatus {
 
 fn web_id_or_new<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ItemId, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_else(ItemId::web_search))
+}
+
+fn image_id_or_new<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ItemId, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_else(ItemId::image_generation))
 }
 
 fn compaction_id_or_new<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ItemId, D::Error> {
@@ -580,6 +602,7 @@ impl Item {
                 | Known::CodeInterpreterCall { id, .. }
                 | Known::FileSearchCall { id, .. }
                 | Known::WebSearchCall { id, .. }
+                | Known::ImageGenerationCall { id, .. }
                 | Known::Compaction { id, .. }
                 | Known::McpListTools { id, .. }
                 | Known::McpApprovalRequest { id, .. }
@@ -604,7 +627,8 @@ impl Item {
             | Known::McpCall { status, .. } => *status,
             Known::CodeInterpreterCall { status, .. }
             | Known::FileSearchCall { status, .. }
-            | Known::WebSearchCall { status, .. } => Some(*status),
+            | Known::WebSearchCall { status, .. }
+            | Known::ImageGenerationCall { status, .. } => Some(*status),
             Known::Compaction { .. }
             | Known::McpListTools { .. }
             | Known::McpApprovalRequest { .. }

@@ -10,6 +10,7 @@ pub mod fold;
 pub mod id;
 pub mod item;
 pub mod machine;
+pub mod picture;
 pub mod pro;
 pub mod response;
 pub mod rollout;
@@ -27,6 +28,7 @@ pub use machine::{
     PatchOperation, PatchStatus, ShellAction, ShellDelta, ShellEnvironment, ShellOutcome,
     ShellOutput,
 };
+pub use picture::{DrawnImage, GeneratedImage, ImageFacts};
 pub use pro::{ProReport, ProStop, Votes};
 pub use response::{
     ConversationRef, Effort, IncompleteDetails, IncompleteReason, Mode, Reasoning, Response,

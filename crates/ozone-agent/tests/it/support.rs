@@ -278,6 +278,10 @@ fn show_item(item: &Item) -> String {
             assert_eq!(*seen, None, "no client reads it");
             ("web      ", serde_json::to_string(action).unwrap())
         }
+        Known::ImageGenerationCall { result, facts, drawn, .. } => {
+            assert_eq!(*drawn, None, "no client reads it");
+            ("picture  ", format!("{:?} {}", facts.revised_prompt, result.is_some()))
+        }
         Known::McpCall { server_label, name, arguments, output, error, .. } => {
             let result = output.clone().or(error.as_ref().map(ToString::to_string));
             ("mcp      ", format!("{server_label}/{name} {arguments} -> {result:?}"))

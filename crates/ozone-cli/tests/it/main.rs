@@ -2,6 +2,7 @@
 
 mod cost;
 mod costs;
+mod drawing;
 mod energy;
 mod eval;
 mod faults;

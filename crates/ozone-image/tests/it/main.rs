@@ -2,6 +2,7 @@
 
 mod decoding;
 mod finding;
+mod painting;
 mod places;
 mod tones;
 mod views;

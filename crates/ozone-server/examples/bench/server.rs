@@ -86,6 +86,7 @@ pub fn serve(mut args: impl Iterator<Item = String>) -> Result<(), Error> {
         tools: Arc::new(|_| vec![]),
         mcp: Mcp { servers: vec![], egress: Egress::new([])? },
         web: None,
+        image_generation: None,
         accounts: Accounts::default(),
         keys: Keys::default(),
         sealing_keys: vec![],

@@ -124,6 +124,7 @@ async fn without_keys_only_this_machine_is_served() {
         tools: std::sync::Arc::new(|_| vec![]),
         mcp: ozone_server::Mcp { servers: vec![], egress: Egress::new([]).unwrap() },
         web: None,
+        image_generation: None,
         accounts: ozone_server::Accounts::default(),
         keys: Keys::default(),
         sealing_keys: vec![],

@@ -9,6 +9,7 @@ mod faults;
 mod fetch;
 mod files;
 mod fuzz;
+mod image_generation;
 mod images;
 mod kill;
 mod limits;

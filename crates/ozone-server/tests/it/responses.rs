@@ -378,10 +378,10 @@ async fn a_function_call_is_handed_to_the_client_and_its_output_read() {
 #[tokio::test]
 async fn tools_that_are_not_offered_are_named_in_a_header() {
     let server = TestServer::scripted([says("Yes.")]).await;
-    let tools = json!([{"type": "web_search"}, {"type": "image_generation"}]);
+    let tools = json!([{"type": "web_search"}, {"type": "computer"}]);
     let body = json!({"model": "scripted", "input": "?", "tools": tools});
     let answer = server.post("/v1/responses", body).await;
-    assert_eq!(answer.headers["x-ozone-ignored-tools"], "image_generation, web_search");
+    assert_eq!(answer.headers["x-ozone-ignored-tools"], "computer, web_search");
     assert_eq!(answer.ok()["tools"], tools);
 }
 

@@ -28,6 +28,7 @@ pub struct Setup {
     pub tool_steps: Vec<Step>,
     pub mcp: Mcp,
     pub web: Option<Arc<ozone_tools::web::Web>>,
+    pub image_generation: Option<Arc<ozone_tools::drawing::ImageUpstream>>,
     pub containers: Arc<tempfile::TempDir>,
 }
 
@@ -51,6 +52,7 @@ impl Setup {
             tool_steps: vec![],
             mcp: Mcp { servers: vec![], egress: Egress::new([]).unwrap() },
             web: None,
+            image_generation: None,
             containers: Arc::new(tempfile::tempdir().unwrap()),
         }
     }
@@ -65,6 +67,7 @@ impl Setup {
             tools,
             mcp: self.mcp.clone(),
             web: self.web.clone(),
+            image_generation: self.image_generation.clone(),
             accounts: self.accounts.clone(),
             keys: self.keys.clone(),
             sealing_keys: vec![SealingKey::from_text("a test's key")],

@@ -5,11 +5,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::StreamExt as _;
-use futures::stream::{self, BoxStream};
+use futures::stream::BoxStream;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
-use reqwest::{Method, Request, Response, StatusCode};
+use reqwest::{Method, Request, StatusCode};
 use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::transport::streamable_http_client::{
     SseError, StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse,
@@ -85,7 +84,8 @@ impl HttpClient {
             return Ok(StreamableHttpPostResponse::Accepted);
         }
         if status.is_success() && is_events {
-            let events = SseStream::from_bytes_stream(chunks(response)).boxed();
+            let events =
+                SseStream::from_bytes_stream(egress::chunks(response, ANSWER_BYTES_MAX)).boxed();
             return Ok(StreamableHttpPostResponse::Sse(events, session));
         }
         if !is_json {
@@ -115,26 +115,6 @@ fn answered(status: StatusCode) -> Failed {
         status => format!("it answered with HTTP {}", status.as_u16()).into(),
     };
     Failed::UnexpectedServerResponse(what)
-}
-
-/// The body as it comes, up to the limit.
-fn chunks(
-    response: Response,
-) -> impl futures::Stream<Item = Result<Bytes, EgressError>> + Send + 'static {
-    stream::unfold((Some(response), 0), |(response, before)| async move {
-        let mut response = response?;
-        match response.chunk().await {
-            Ok(None) => None,
-            Ok(Some(chunk)) if before + chunk.len() > ANSWER_BYTES_MAX => {
-                Some((Err(EgressError::TooLarge { max: ANSWER_BYTES_MAX }), (None, before)))
-            }
-            Ok(Some(chunk)) => {
-                let so_far = before + chunk.len();
-                Some((Ok(chunk), (Some(response), so_far)))
-            }
-            Err(e) => Some((Err(egress::http(e)), (None, before))),
-        }
-    })
 }
 
 impl StreamableHttpClient for HttpClient {
