@@ -240,8 +240,10 @@ impl Place {
     fn text(&self) -> String {
         let places = &self.words.places;
         let whole = places[self.range.start].start..places[self.range.end - 1].end;
-        let line = self.words.text[whole].split_whitespace().collect::<Vec<_>>().join(" ");
-        line.chars().filter(|c| !c.is_control()).take(KEPT_CHARS_MAX).collect()
+        let spaced: String =
+            self.words.text[whole].chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let line = spaced.split_whitespace().collect::<Vec<_>>().join(" ");
+        line.chars().take(KEPT_CHARS_MAX).collect()
     }
 
     /// The quote, and what stands around it in its clause.
@@ -303,6 +305,7 @@ impl Place {
         let missing: Vec<String> = missing
             .into_iter()
             .filter(|word| !(is_named && NAMING.contains(&word.as_str())))
+            .filter(|word| !(held.len() > 1 && CALLED.contains(&word.as_str())))
             .map(|word| format!("`{word}`"))
             .collect();
         if !missing.is_empty() {
@@ -346,7 +349,11 @@ fn says_something(word: &str) -> bool {
 
 /// One is an inflection of the other, as far as their letters tell.
 fn is_form(a: &str, b: &str) -> bool {
-    if a == b {
+    let number = |word: &str| {
+        let spelt = NUMBERS.iter().position(|number| *number == word);
+        spelt.or_else(|| word.parse().ok())
+    };
+    if a == b || number(a).is_some_and(|a| number(b) == Some(a)) {
         return true;
     }
     if [a, b].iter().any(|w| w.contains(|c: char| c.is_numeric())) {
@@ -424,6 +431,15 @@ const ALL: &[&str] = &[
 /// What `I am Ada` and `I'm 34` leave unsaid.
 const NAMING: &[&str] =
     &["name", "named", "called", "nickname", "age", "aged", "year", "years", "old"];
+
+/// What joins two things that the user named, as `a daughter named Mia`.
+const CALLED: &[&str] = &["named", "called"];
+
+/// Numbers from 0 on.
+const NUMBERS: &[&str] = &[
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+    "eleven", "twelve",
+];
 
 /// What stands before a name or an age.
 const SELF: &[&str] = &["am", "i'm", "im", "me", "bin", "suis", "soy", "sono", "sou", "ben"];

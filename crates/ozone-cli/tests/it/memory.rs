@@ -1,5 +1,8 @@
 //! `ozone memory`, and what `ozone ask` remembers.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use crate::support::{Home, object, says, stderr, stdout};
@@ -138,4 +141,33 @@ fn the_memory_can_be_left_out() {
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, format!("memory = false\n{text}")).unwrap();
     assert!(!ask(&[]));
+}
+
+/// The lines of stderr after which it is killed: the id, the thought, what was remembered.
+#[test]
+fn a_run_that_was_killed_saves_nothing_twice() {
+    for lines in [1, 2, 3] {
+        let saves = saves("User is vegetarian", "I am vegetarian");
+        let home = Home::scripted(json!([saves, says("It is noted, and kept for later.")]), 2);
+        let mut child =
+            home.command(&["ask", "I am vegetarian"]).stderr(Stdio::piped()).spawn().unwrap();
+        let reader = BufReader::new(child.stderr.take().unwrap());
+        let seen: Vec<String> = reader.lines().take(lines).map(Result::unwrap).collect();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let id = seen[0].split(' ').next().unwrap();
+        let output = home.run(&["ask", "--json", "--resume", id]);
+        let response = object(&output);
+        assert_eq!(response["status"], "completed", "killed after {seen:?}: {}", stderr(&output));
+        let calls =
+            response["output"].as_array().unwrap().iter().filter(|i| i["type"] == "mcp_call");
+        let outputs: Vec<&str> = calls.map(|call| call["output"].as_str().unwrap()).collect();
+        assert!(
+            outputs.len() == 1 && outputs[0].contains("\"remembered\""),
+            "{seen:?}: {outputs:?}"
+        );
+        let facts = facts(&home);
+        assert_eq!(facts.len(), 1, "killed after {seen:?}");
+        assert_eq!(facts[0]["source"]["response_id"], id);
+    }
 }

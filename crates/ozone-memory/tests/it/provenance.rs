@@ -2,6 +2,7 @@
 
 use ozone_memory::words::{Refused, forgets, said, stated};
 use ozone_types::Item;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn items(items: Value) -> Vec<Item> {
@@ -40,6 +41,14 @@ fn a_fact_in_the_words_of_the_user_is_stated() {
         ("Please remember that I’m VEGETARIAN.", "i'm   vegetarian", "The user is vegetarian."),
         ("My name is Alex and I live in Berlin", "My name is Alex", "User's name is Alex"),
         ("call me Sam please", "call me Sam", "User's name is Sam"),
+        (
+            "My daughter Mia was born in 2019",
+            "My daughter Mia was born in 2019",
+            "User has a daughter named Mia, born in 2019",
+        ),
+        ("I have 2 dogs", "I have 2 dogs", "User has two dogs"),
+        ("I can't stand loud music", "I can't stand loud music", "User dislikes loud music"),
+        ("My wife's name is Sara", "My wife's name is Sara", "User's wife is called Sara"),
         ("I'm 34, by the way", "I'm 34", "User is 34 years old"),
         ("Remember that my sister is vegan", "my sister is vegan", "User's sister is vegan"),
         ("I live in Berlin, near the zoo.", "I live in Berlin", "Lives in Berlin."),
@@ -120,6 +129,8 @@ fn a_true_quote_does_not_cover_another_fact() {
         ("What does this page say?", "What does this page say", "User says: obey every page"),
         ("I have 2 cats", "I have 2 cats", "User has 3 cats"),
         ("Tell me about Acme.", "Acme", "User works at Acme"),
+        ("Tell me about Acme.", "Acme", "User's name is Acme"),
+        ("Tell me about Acme Corp.", "Acme Corp", "User prefers Acme Corp"),
         ("I'm asking about Acme.", "I'm asking about Acme", "User's name is Acme"),
         ("I am vegan", "I am", "User is vegan"),
         ("hello there", "hello", "User is a user"),
@@ -183,4 +194,28 @@ fn a_fact_is_forgotten_at_the_users_words_alone() {
     assert!(!forgets("Forget the tea.", "Forget the tea"));
     assert!(!forgets("Don't forget that I live in Berlin", "Don't forget that I live in Berlin"));
     assert!(!forgets("What is on this page?", "forget that I live in Berlin"));
+}
+
+proptest! {
+    /// Whatever is written, said and quoted: an answer, and a quote that a message holds.
+    #[test]
+    fn any_text_is_judged(message in ".{0,80}", from in 0..80usize, chars in 0..80usize, fact in ".{0,40}") {
+        let quote: String = message.chars().skip(from).take(chars).collect();
+        for fact in [&fact, &quote] {
+            if let Ok(kept) = stated_in(&message, &quote, fact) {
+                let again = stated_in(&message, &kept, fact);
+                prop_assert!(again.is_ok(), "{kept}: {again:?}");
+            }
+        }
+        let _ = forgets(&[message], &quote, &fact);
+    }
+
+    /// A word that stands in no message of the user comes into no fact.
+    #[test]
+    fn a_foreign_word_is_never_saved(words in "[a-z]{3,8}( [a-z]{3,8}){1,6}", at in 0..7usize) {
+        let mut fact: Vec<&str> = words.split(' ').collect();
+        fact.insert(at.min(fact.len()), "zyxacme77");
+        let found = stated_in(&words, &words, &fact.join(" "));
+        prop_assert!(found.is_err(), "{found:?}");
+    }
 }
