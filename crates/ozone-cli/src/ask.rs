@@ -219,7 +219,9 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
                     documents::begin(&given.files, &files_dir, reader, window, has_tools).await?
                 };
                 let remembered = match remembers {
-                    true => Some(memory::remembered(store.clone(), &question).await?),
+                    true => {
+                        Some(memory::remembered(store.clone(), &question, is_typed(args)).await?)
+                    }
                     false => None,
                 };
                 let question = asked(question, &given.files) + &text;
@@ -462,11 +464,15 @@ pub fn clock() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64)
 }
 
-fn question(args: &AskArgs) -> Result<String, Failure> {
+/// The question stands in the arguments, and not in what is piped in.
+fn is_typed(args: &AskArgs) -> bool {
     let joined = args.question.join(" ");
-    let is_piped = joined.is_empty() && !io::stdin().is_terminal();
-    if joined != "-" && !is_piped {
-        return Ok(joined);
+    joined != "-" && !(joined.is_empty() && !io::stdin().is_terminal())
+}
+
+fn question(args: &AskArgs) -> Result<String, Failure> {
+    if is_typed(args) {
+        return Ok(args.question.join(" "));
     }
     let mut bytes = vec![];
     let max = ozone_agent::request::INPUT_BYTES_MAX as u64;

@@ -220,11 +220,17 @@ fn print(text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a question is told of the person who asks it, recorded with it.
-pub async fn remembered(store: Arc<dyn Library>, question: &str) -> Result<Remembered, StoreError> {
+/// What a question is told of the person who asks it, recorded with it. What was piped in may be
+/// anybody's: only what was `typed` states facts.
+pub async fn remembered(
+    store: Arc<dyn Library>,
+    question: &str,
+    typed: bool,
+) -> Result<Remembered, StoreError> {
     let memory = of(store);
     let facts = if memory.is_on().await? { memory.facts().await? } else { vec![] };
-    Ok(Remembered { told: block(&facts, question), said: vec![question.to_owned()] })
+    let said = if typed { vec![question.to_owned()] } else { vec![] };
+    Ok(Remembered { told: block(&facts, question), said })
 }
 
 /// The memory tools of a question that was asked with them.

@@ -19,11 +19,12 @@ use crate::runs::{ITEM, SERVE};
 
 /// The newest items that are looked through.
 const ITEMS_MAX: usize = 10_000;
-const ITEMS_AT_ONCE: usize = 500;
+/// Each may hold pictures.
+const ITEMS_AT_ONCE: usize = 32;
 /// The newest responses that are looked through for those of `ozone ask`, whose items are not kept
 /// apart.
 const RESPONSES_MAX: usize = 1_000;
-/// So much of what was said counts for the search.
+/// So much of each thing that was said is looked at.
 const SAID_CHARS_MAX: usize = 4_000;
 const TITLE_CHARS_MAX: usize = 80;
 
@@ -60,11 +61,8 @@ async fn recall(
         is_partial |= cut;
     }
     let ranking = tokio::task::spawn_blocking(move || {
-        let cut = |text: &str| text.chars().take(SAID_CHARS_MAX).collect::<String>();
-        let texts: Vec<String> = exchanges
-            .iter()
-            .map(|one| format!("{}\n{}", cut(&one.user), cut(&one.assistant)))
-            .collect();
+        let texts: Vec<String> =
+            exchanges.iter().map(|one| format!("{}\n{}", one.user, one.assistant)).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let found = best(&question, &texts, limit);
         let mut exchanges: Vec<Option<Exchange>> = exchanges.into_iter().map(Some).collect();
@@ -110,6 +108,10 @@ async fn turn(
     }))
 }
 
+fn cut(text: &str) -> String {
+    text.chars().take(SAID_CHARS_MAX).collect()
+}
+
 /// The responses of a server, newest first, by their items; and whether there are older ones.
 async fn of_items(
     store: &dyn Library,
@@ -140,10 +142,10 @@ async fn of_items(
             // Newest first: the answer, what was asked last, and then what a client repeats.
             match role {
                 _ if !exchange.user.is_empty() => {}
-                Role::User => exchange.user = words::said([&item]).join("\n"),
+                Role::User => exchange.user = cut(&words::said([&item]).join("\n")),
                 Role::Assistant => {
                     let later = std::mem::take(&mut exchange.assistant);
-                    exchange.assistant = format!("{}{later}", content.joined());
+                    exchange.assistant = cut(&format!("{}{later}", content.joined()));
                 }
                 Role::System | Role::Developer => {}
             }
@@ -172,12 +174,12 @@ async fn of_responses(
         let Some(last) = store.last_event(&stored.id).await? else { continue };
         let Some(ended) = last.kind.terminal() else { continue };
         let Ok(request) = serde_json::from_value::<Request>(stored.request) else { continue };
-        let said = request.memory.map(|memory| memory.said);
+        let said = request.memory.map(|memory| memory.said).filter(|said| !said.is_empty());
         let said = said.unwrap_or_else(|| words::said(&request.input));
         exchanges.push(Exchange {
             response_id: stored.id.to_string(),
-            user: said.join("\n"),
-            assistant: ended.output_text(),
+            user: cut(&said.join("\n")),
+            assistant: cut(&ended.output_text()),
         });
     }
     Ok((exchanges, is_cut))

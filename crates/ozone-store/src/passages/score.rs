@@ -1,6 +1,6 @@
 //! How well a passage fits a query.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use super::terms::{is_stop_word, terms};
 
@@ -30,11 +30,21 @@ impl Wanted {
 /// `length` and `length_mean` are in terms.
 /// Source: Robertson and Zaragoza, The Probabilistic Relevance Framework (2009), eq. 3.15.
 pub(crate) fn words(wanted: &[Wanted], terms: &[String], length_mean: f64) -> f64 {
-    let length = terms.len() as f64 / length_mean.max(1.0);
+    let counts = wanted.iter().map(|wanted| count(&wanted.term, terms));
+    weighed(wanted.iter().map(|wanted| wanted.information).zip(counts), terms.len(), length_mean)
+}
+
+fn count(term: &str, terms: &[String]) -> usize {
+    terms.iter().filter(|t| *t == term).count()
+}
+
+/// By each wanted term's information and its count.
+fn weighed(counts: impl Iterator<Item = (f64, usize)>, length: usize, length_mean: f64) -> f64 {
+    let length = length as f64 / length_mean.max(1.0);
     let saturation = K1 * (1.0 - B + B * length);
     let (mut found, mut all) = (0.0, 0.0);
-    for Wanted { term, information } in wanted {
-        let count = terms.iter().filter(|t| *t == term).count() as f64;
+    for (information, count) in counts {
+        let count = count as f64;
         found += information * count / (count + saturation);
         all += information;
     }
@@ -50,22 +60,32 @@ pub fn rank(question: &str, texts: &[&str]) -> Vec<f64> {
         !plain.is_empty() && !is_stop_word(&plain)
     };
     let question: Vec<&str> = question.split_whitespace().filter(telling).collect();
-    let wanted: HashSet<String> = terms(&question.join(" ")).into_iter().collect();
+    // Sums of floats depend on their order.
+    let wanted: BTreeSet<String> = terms(&question.join(" ")).into_iter().collect();
     if wanted.is_empty() {
         return vec![0.0; texts.len()];
     }
-    let texts: Vec<Vec<String>> = texts.iter().map(|text| terms(text)).collect();
+    // Of each text its length and how often it has each term: the texts may be many.
+    let counted = |text: &&str| {
+        let terms = terms(text);
+        let counts: Vec<usize> = wanted.iter().map(|term| count(term, &terms)).collect();
+        (terms.len(), counts)
+    };
+    let counted: Vec<(usize, Vec<usize>)> = texts.iter().map(counted).collect();
     let all = texts.len() as u64;
-    let mut wanted: Vec<Wanted> = (wanted.into_iter())
-        .map(|term| {
-            let holding = texts.iter().filter(|terms| terms.contains(&term)).count();
-            Wanted::new(term, holding as u64, all)
-        })
-        .collect();
-    // Sums of floats depend on their order.
-    wanted.sort_by(|a, b| a.term.cmp(&b.term));
-    let length_mean = texts.iter().map(Vec::len).sum::<usize>() as f64 / texts.len().max(1) as f64;
-    texts.iter().map(|terms| words(&wanted, terms, length_mean)).collect()
+    let information = |at: usize, term: &String| {
+        let holding = counted.iter().filter(|(_, counts)| counts[at] > 0).count();
+        Wanted::new(term.clone(), holding as u64, all).information
+    };
+    let information: Vec<f64> =
+        wanted.iter().enumerate().map(|(at, term)| information(at, term)).collect();
+    let length_mean =
+        counted.iter().map(|(length, _)| *length).sum::<usize>() as f64 / texts.len().max(1) as f64;
+    let score = |(length, counts): &(usize, Vec<usize>)| {
+        let counts = information.iter().copied().zip(counts.iter().copied());
+        weighed(counts, *length, length_mean)
+    };
+    counted.iter().map(score).collect()
 }
 
 /// The cosine of two vectors of length 1, where it is not negative.
