@@ -1233,6 +1233,12 @@ pub(crate) async fn keep_alive(journal: &mut Journal) -> Result<(), StoreError> 
     let Some(mut response) = journal.fold().created().cloned() else { return Ok(()) };
     response.status = ResponseStatus::InProgress;
     response.output = journal.fold().items().to_vec();
+    for item in &mut response.output {
+        // Its own event has the picture; it is not journaled again each time.
+        if let Item::Known(Known::ImageGenerationCall { result, .. }) = item {
+            *result = None;
+        }
+    }
     let event = EventKind::InProgress { response: Box::new(response) };
     journal.append(vec![event], vec![], Durability::Process).await
 }

@@ -219,10 +219,9 @@ fn check_references(
 
 /// What stands in each `url(…)`.
 fn urls(value: &str) -> impl Iterator<Item = &str> {
-    let inside = |rest: &'_ str| rest.split(')').next().map(str::len);
-    value.split("url(").skip(1).filter_map(move |rest| {
-        let inside = &rest[..inside(rest)?];
-        Some(inside.trim().trim_matches(['"', '\'']))
+    value.split("url(").skip(1).map(|rest| {
+        let inside = rest.split(')').next().unwrap_or_default();
+        inside.trim().trim_matches(['"', '\''])
     })
 }
 

@@ -278,7 +278,7 @@ impl Scales {
         let (across, down) = at.pre_concat(pattern.transform()).get_scale();
         let rect = pattern.rect();
         let tile = f64::from(rect.width() * across) * f64::from(rect.height() * down);
-        if !(tile <= TILE_MAX) {
+        if tile.is_nan() || tile > TILE_MAX {
             return refuse("a pattern's tile is larger than a picture may be".to_owned());
         }
         self.add(tile * 2.0)?;

@@ -21,6 +21,7 @@ mod fields;
 mod file_search;
 mod files;
 mod image_generation;
+mod image_routes;
 mod images;
 mod indexing;
 mod mcp;

@@ -24,8 +24,8 @@ use tokio_util::task::TaskTracker;
 use crate::app::{App, count, mint};
 use crate::error::ApiError;
 use crate::{
-    Server, batches, chat, conversations, counting, files, models, responses, rollouts, uploads,
-    usage, websocket,
+    Server, batches, chat, conversations, counting, files, image_routes, models, responses,
+    rollouts, uploads, usage, websocket,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -168,6 +168,7 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 fn router(app: Arc<App>) -> Router {
     let v1 = Router::new()
         .route("/responses", get(websocket::connect).post(responses::create))
+        .route("/images/generations", post(image_routes::create))
         .route("/responses/input_tokens", post(counting::input_tokens))
         .route("/responses/compact", post(counting::compact))
         .route("/responses/{id}", get(responses::get).delete(responses::delete))

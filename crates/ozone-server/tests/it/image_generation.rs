@@ -10,7 +10,9 @@ use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::post;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ozone_cost::{LedgerQuery, Price};
+use futures::StreamExt as _;
+use ozone_agent::Prices;
+use ozone_cost::{LedgerQuery, ModelPrice, Price};
 use ozone_model::{Script, ScriptedBackend, Take};
 use ozone_tools::drawing::ImageUpstream;
 use ozone_types::EventKind;
@@ -504,4 +506,80 @@ async fn a_picture_that_was_finished_is_not_paid_for_again() {
     let lines = server.store.ledger(&LedgerQuery::default()).await.unwrap();
     assert_eq!(lines.iter().filter(|line| line.name == "image_generation").count(), 2);
     assert_eq!(text_of(&response), "Both.");
+}
+
+#[tokio::test]
+async fn a_budget_holds_the_price_of_a_picture_and_makes_none_without_one() {
+    let (fake, url) = Fake::start(|_| plain(RED)).await;
+    for (price, made) in [(Some("0.04"), ["completed", "failed"]), (None, ["failed", "failed"])] {
+        let script = [asks("First."), asks("Second."), says("Done.")];
+        let mut setup = with_model(&url, script, price);
+        setup.models[0].prices = Prices::Own(ModelPrice::FREE);
+        let rule = json!({"per": "day", "amount": "0.05"});
+        setup.accounts.budgets = vec![serde_json::from_value(rule).unwrap()];
+        let server = setup.start().await;
+        let response = server.respond(json!({"input": "?", "tools": [tool(json!({}))]})).await;
+        let pictures = pictures(&response);
+        let statuses: Vec<&Value> = pictures.iter().map(|picture| &picture["status"]).collect();
+        assert_eq!(statuses, made, "{response:#}");
+        server.stop().await;
+    }
+    assert_eq!(fake.times(), 1);
+}
+
+/// The server goes away while the model writes the drawing: its beginnings are shown once each.
+#[tokio::test]
+async fn a_drawing_that_was_cut_goes_on_behind_the_beginnings_that_were_shown() {
+    let script = || [draws(HALVES), says("Here.")];
+    let slow = ScriptedBackend::new(script()).with_pace(Duration::from_millis(3));
+    let setup = Setup::with(slow);
+    let (store, containers) = (setup.store.clone(), setup.containers.clone());
+    let server = setup.start().await;
+    let body = json!({"model": "scripted", "input": "?", "background": true, "stream": true,
+        "tools": [tool(json!({"partial_images": 2}))]});
+    let response = server.request(reqwest::Method::POST, "/v1/responses").json(&body).send().await;
+    let mut bytes = response.unwrap().bytes_stream();
+    let mut read = String::new();
+    while !read.contains("event: response.image_generation_call.partial_image") {
+        let chunk = bytes.next().await.unwrap().unwrap();
+        read.push_str(std::str::from_utf8(&chunk).unwrap());
+    }
+    let created = read.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+    let created: Value = serde_json::from_str(created).unwrap();
+    let id = created["response"]["id"].as_str().unwrap().to_owned();
+    server.stop().await;
+    let setup = Setup { store, containers, ..Setup::new(script()) };
+    let server = setup.start().await;
+    server.until(&id, "completed").await;
+    let path = format!("/v1/responses/{id}?stream=true");
+    let text = server.request(reqwest::Method::GET, &path).send().await.unwrap().text().await;
+    let stream = Stream::parse(&text.unwrap()).sound();
+    assert_eq!(partials(&stream).len(), 2);
+    assert_eq!(pictures(&stream.last())[0]["status"], "completed");
+}
+
+#[tokio::test]
+async fn the_plain_route_gives_pictures() {
+    let server = TestServer::scripted([draws(HALVES), says("Here.")]).await;
+    let body = json!({"prompt": "Two halves.", "n": 2, "size": "64x64", "output_format": "webp"});
+    let made = server.post("/v1/images/generations", body).await.ok();
+    assert_eq!((&made["size"], &made["x_engine"]), (&json!("64x64"), &json!("svg")));
+    assert_eq!(made["data"].as_array().unwrap().len(), 2);
+    let pixels = pixels_of(&bytes_of(&made["data"][0]["b64_json"]));
+    assert_eq!(pixels.get_pixel(8, 8).0, [255, 0, 0, 255]);
+    assert_eq!(made["data"][0]["revised_prompt"], "Two halves");
+
+    let refused = [
+        (json!({"size": "64x64"}), "400 prompt missing_required_parameter"),
+        (json!({"prompt": "?", "n": 9}), "400 n invalid_value"),
+        (json!({"prompt": "?", "stream": true}), "400 stream unsupported_parameter"),
+        (json!({"prompt": "?", "model": "dall-e-3"}), "400 tools[0].model invalid_value"),
+    ];
+    for (body, error) in refused {
+        assert_eq!(server.post("/v1/images/generations", body).await.error(), error);
+    }
+    let server = TestServer::scripted([says("That would be a photograph.")]).await;
+    let body = json!({"prompt": "A photograph of a cat."});
+    let answer = server.post("/v1/images/generations", body).await;
+    assert!(answer.status.is_client_error() || answer.status.is_server_error(), "{answer:?}");
 }
