@@ -467,7 +467,7 @@ pub fn clock() -> i64 {
 /// The question stands in the arguments, and not in what is piped in.
 fn is_typed(args: &AskArgs) -> bool {
     let joined = args.question.join(" ");
-    joined != "-" && !(joined.is_empty() && !io::stdin().is_terminal())
+    joined != "-" && (!joined.is_empty() || io::stdin().is_terminal())
 }
 
 fn question(args: &AskArgs) -> Result<String, Failure> {
