@@ -14,7 +14,8 @@ use crate::setup::Model;
 
 /// What the tools should know of a model.
 pub fn profile(model: &Model, coords: Option<Coords>) -> Profile {
-    let profile = Profile::new(model.backend.info().reads_images);
+    let info = model.backend.info();
+    let profile = Profile::new(info.reads_images).of_context(info.context_window);
     Profile { coords: coords.unwrap_or(profile.coords), ..profile }
 }
 

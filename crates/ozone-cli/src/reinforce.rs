@@ -304,7 +304,8 @@ async fn play(
     };
     store.create(stored).await?;
     let tools: Vec<Box<dyn Tool>> = match question.offer {
-        Offer::Python => {
+        // Questions about pictures are not played: their pictures are never drawn.
+        Offer::Python | Offer::Images { .. } => {
             vec![Box::new(PythonTool::new(python.source(), "cntr_rollout".into(), None))]
         }
         Offer::Nothing => vec![],

@@ -36,6 +36,8 @@ Examples:
   ozone train runs/mini --measure-wordings difficult.jsonl
   ozone train runs/new --grow-from runs/mini --practise difficult.jsonl --learning-rate 0.003
                                              find the wordings that a model misreads, then practise them
+  ozone train runs/seeing --grow-from runs/mini --pictures 0.4 --learning-rate 0.003
+                                             learn to read print in pictures with the image tools
   ozone train runs/rl --reinforce-from runs/mini --steps 200
                                              learn from rewards (GRPO) through the real loop")]
 pub struct TrainArgs {
@@ -74,6 +76,10 @@ pub struct TrainArgs {
     /// Draws half of the questions from the wordings that were found difficult.
     #[arg(long, value_name = "JSONL")]
     practise: Option<PathBuf>,
+    /// Draws this share of the questions, 0 to 1, from those about pictures: print that is turned,
+    /// blurred or on photographed paper, read with the image tools.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    pictures: f64,
     /// Writes the last checkpoint to this folder as GGUF (F16, Q8_0) and Hugging Face files, and
     /// trains no further.
     #[arg(long, value_name = "FOLDER")]
@@ -86,6 +92,13 @@ pub struct TrainArgs {
     pub json: bool,
     #[command(flatten)]
     reinforce: ReinforceArgs,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("use a number from 0 to 1".into()),
+    }
 }
 
 pub fn run(args: &TrainArgs, common: &Common) -> Result<(), Failure> {
@@ -115,7 +128,8 @@ pub fn run(args: &TrainArgs, common: &Common) -> Result<(), Failure> {
         Some(file) => train.practising(Practice::new(read_jsonl(file)?, PRACTICE_SHARE))?,
         None => train,
     };
-    let held_out = Generator::new(Split::HeldOut, args.seed)?;
+    let train = train.with_pictures(args.pictures)?;
+    let held_out = Generator::new(Split::HeldOut, args.seed)?.with_pictures(args.pictures)?;
     let train = move |index: u64| example(&train, index);
     let held_out = move |index: u64| example(&held_out, index);
     let start = args.grow_from.as_deref().map(last_checkpoint).transpose()?;

@@ -21,7 +21,8 @@ use crate::built_in::{IMAGE, only_allowed};
 use crate::error::ApiError;
 
 pub(crate) fn profile(entry: &ModelEntry) -> Profile {
-    let profile = Profile::new(entry.backend.info().reads_images);
+    let info = entry.backend.info();
+    let profile = Profile::new(info.reads_images).of_context(info.context_window);
     Profile { coords: entry.coords.unwrap_or(profile.coords), ..profile }
 }
 

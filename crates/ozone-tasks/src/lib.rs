@@ -24,12 +24,25 @@ pub use practice::{Difficulty, Practice};
 pub use rng::Rng;
 pub use wording::{Split, WordingError, Wordings};
 
-/// One call of the Python tool, with what it prints.
+/// What a step asks of which tool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Call {
+    Python {
+        code: String,
+    },
+    /// `arguments` is JSON, with the tool's own order of names.
+    Image {
+        name: String,
+        arguments: String,
+    },
+}
+
+/// One call of a tool, with what it prints.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// What the model thinks before the call: a short plan in canonical words.
     pub think: String,
-    pub code: String,
+    pub call: Call,
     /// What the tool answers, without a final newline.
     pub output: String,
     /// A call that goes wrong on purpose, so that the model learns to mend it. It is shown to the
@@ -43,7 +56,16 @@ impl Step {
         code: impl Into<String>,
         output: impl Into<String>,
     ) -> Self {
-        Step { think: think.into(), code: code.into(), output: output.into(), masked: false }
+        let call = Call::Python { code: code.into() };
+        Step { think: think.into(), call, output: output.into(), masked: false }
+    }
+
+    /// The code, if it is Python that is called.
+    pub fn code(&self) -> Option<&str> {
+        match &self.call {
+            Call::Python { code } => Some(code),
+            Call::Image { .. } => None,
+        }
     }
 
     pub fn masked(mut self) -> Self {
@@ -56,8 +78,26 @@ impl Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Offer {
     Python,
+    /// The tools for pictures ([`IMAGE_TOOLS`]), beside Python or alone.
+    Images {
+        python: bool,
+    },
     Nothing,
 }
+
+/// The tools for pictures, as they are called and in the order in which they are offered.
+pub const IMAGE_TOOLS: &[&str] = &[
+    "image_zoom_in_tool",
+    "image_view",
+    "image_transform",
+    "image_straighten",
+    "image_ocr",
+    "image_measure",
+    "image_draw",
+    "image_compare",
+    "image_tile",
+    "image_decode",
+];
 
 /// What a kind draws: the numbers and words for the wording's slots, and the way to the answer.
 #[derive(Debug, Clone)]
@@ -110,17 +150,40 @@ pub struct Generator {
     split: Split,
     seed: u64,
     practice: Option<Practice>,
+    /// Questions about pictures, and their share.
+    pictures: Option<(Box<Generator>, f64)>,
 }
 
 impl Generator {
     /// Fails when a kind has no wording in this split, or a wording names a slot that its kind
     /// does not draw.
     pub fn new(split: Split, seed: u64) -> Result<Self, WordingError> {
-        let kinds = families::all();
-        let wordings = Wordings::load(split)?;
+        Generator::of(families::all(), Wordings::load(split)?, split, seed)
+    }
+
+    /// The kinds that ask about pictures. They are for training: the pictures are never drawn, and
+    /// what the tools print about them is put together from the same draw.
+    pub fn pictures(split: Split, seed: u64) -> Result<Self, WordingError> {
+        Generator::of(families::pictures(), Wordings::of_pictures(split)?, split, seed)
+    }
+
+    fn of(
+        kinds: Vec<Kind>,
+        wordings: Wordings,
+        split: Split,
+        seed: u64,
+    ) -> Result<Self, WordingError> {
         wordings.check(&kinds)?;
         let weights_total = kinds.iter().map(|k| u64::from(k.weight)).sum();
-        Ok(Generator { kinds, weights_total, wordings, split, seed, practice: None })
+        let (practice, pictures) = (None, None);
+        Ok(Generator { kinds, weights_total, wordings, split, seed, practice, pictures })
+    }
+
+    /// Draws this share of the questions from those about pictures.
+    pub fn with_pictures(mut self, share: f64) -> Result<Self, WordingError> {
+        let pictures = Generator::pictures(self.split, self.seed)?;
+        self.pictures = Some((Box::new(pictures), share));
+        Ok(self)
     }
 
     pub fn kinds(&self) -> &[Kind] {
@@ -146,6 +209,11 @@ impl Generator {
     /// The question number `index` of this seed.
     pub fn question(&self, index: u64) -> Question {
         let mut rng = Rng::new(self.seed, self.split, index);
+        if let Some((pictures, share)) = &self.pictures
+            && rng.chance(*share)
+        {
+            return pictures.question(index);
+        }
         if let Some((kind, line)) = self.practice.as_ref().and_then(|p| p.pick(&mut rng)) {
             return self.of_kind(&self.kinds[kind], Some(line), &mut rng);
         }
@@ -181,7 +249,7 @@ impl Generator {
             kind: kind.name.to_owned(),
             text,
             answer: draw.answer,
-            needs_python: !draw.steps.is_empty(),
+            needs_python: draw.steps.iter().any(|step| step.code().is_some()),
             steps: draw.steps,
             think: draw.think,
             reply: draw.reply,

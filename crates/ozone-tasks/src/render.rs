@@ -4,7 +4,7 @@
 //! It is the same text that `models/ozone-mini/chat_template.jinja` renders and that the engine
 //! samples (test `traces_are_what_the_template_renders` of `ozone-cli`).
 
-use crate::{Offer, Question};
+use crate::{Call, IMAGE_TOOLS, Offer, Question};
 
 /// A stretch of text, and whether the model is trained to write it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Segment {
     pub trained: bool,
 }
 
-/// The chat template of the shipped models. Tools are offered by name alone: the models know one.
+/// The chat template of the shipped models. Tools are offered by name alone: the models know them.
 pub const CHAT_TEMPLATE: &str = include_str!("chat_template.jinja");
 
 /// The whole conversation. Text of the user and of the tool is never trained on, nor is a call that
@@ -21,9 +21,15 @@ pub const CHAT_TEMPLATE: &str = include_str!("chat_template.jinja");
 pub fn segments(question: &Question) -> Vec<Segment> {
     let mut out = vec![];
     let mut push = |text: String, trained: bool| out.push(Segment { text, trained });
-    let system = match question.offer {
-        Offer::Python => "<|im_start|>system\n# Tools\npython<|im_end|>\n",
-        Offer::Nothing => "",
+    let offered = match question.offer {
+        Offer::Python => vec!["python"],
+        Offer::Images { python: true } => [&["python"], IMAGE_TOOLS].concat(),
+        Offer::Images { python: false } => IMAGE_TOOLS.to_vec(),
+        Offer::Nothing => vec![],
+    };
+    let system = match offered.is_empty() {
+        true => String::new(),
+        false => format!("<|im_start|>system\n# Tools\n{}<|im_end|>\n", offered.join("\n")),
     };
     push(
         format!("{system}<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n", question.text),
@@ -34,7 +40,7 @@ pub fn segments(question: &Question) -> Vec<Segment> {
             format!(
                 "{}<tool_call>\n{}\n</tool_call><|im_end|>",
                 thought(&step.think),
-                call(&step.code)
+                call(&step.call)
             ),
             !step.masked,
         );
@@ -56,7 +62,14 @@ fn thought(think: &str) -> String {
 }
 
 /// The call as the model writes it: JSON with Python's spacing.
-pub fn call(code: &str) -> String {
-    let code = serde_json::to_string(code).expect("a string is always JSON");
-    format!("{{\"name\": \"python\", \"arguments\": {{\"code\": {code}}}}}")
+fn call(call: &Call) -> String {
+    match call {
+        Call::Python { code } => {
+            let code = serde_json::to_string(code).expect("a string is always JSON");
+            format!("{{\"name\": \"python\", \"arguments\": {{\"code\": {code}}}}}")
+        }
+        Call::Image { name, arguments } => {
+            format!("{{\"name\": \"{name}\", \"arguments\": {arguments}}}")
+        }
+    }
 }

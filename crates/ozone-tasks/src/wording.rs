@@ -19,6 +19,10 @@ pub enum Split {
     Known = 2,
 }
 
+/// Slots that no wording names: what stands before the sentence and behind it, untouched.
+pub const BEFORE: &str = "before";
+pub const BEHIND: &str = "behind";
+
 #[derive(Debug, thiserror::Error)]
 pub enum WordingError {
     #[error("{file}:{line}: {problem}")]
@@ -56,10 +60,15 @@ pub struct Wordings {
 
 impl Wordings {
     pub fn load(split: Split) -> Result<Self, WordingError> {
-        let files = match split {
-            Split::Train | Split::Known => crate::families::TRAIN_WORDINGS,
-            Split::HeldOut => crate::families::HELD_OUT_WORDINGS,
-        };
+        Wordings::of(split, crate::families::wordings(split))
+    }
+
+    /// Those of the questions about pictures.
+    pub fn of_pictures(split: Split) -> Result<Self, WordingError> {
+        Wordings::of(split, crate::families::picture_wordings(split))
+    }
+
+    fn of(split: Split, files: &[(&'static str, &str)]) -> Result<Self, WordingError> {
         let mut wordings =
             Wordings { split, of_kind: BTreeMap::new(), openers: vec![], closers: vec![] };
         for (file, text) in files {
@@ -156,6 +165,12 @@ impl Wordings {
         expand(&wordings[pick], draw, rng, &mut spans);
         self.surround(kind, &mut spans, rng);
         people(&mut spans, rng);
+        for (slot, before) in [(BEFORE, true), (BEHIND, false)] {
+            if let Some((_, text)) = draw.slots.iter().find(|(name, _)| *name == slot) {
+                let at = if before { 0 } else { spans.len() };
+                spans.insert(at, Span::Slot(text.clone()));
+            }
+        }
         let text = join(&spans);
         // Noise may lose its only sign; nobody can send nothing.
         if text.is_empty() { "?".to_owned() } else { text }

@@ -68,7 +68,10 @@ impl Asker<'_> {
         let easel = match (&problem.picture, self.plan.outfit) {
             (Some(picture), Some(outfit)) => {
                 let coords = self.coords.unwrap_or_default();
-                let profile = Profile { coords, ..Profile::new(info.reads_images) };
+                let profile = Profile {
+                    coords,
+                    ..Profile::new(info.reads_images).of_context(info.context_window)
+                };
                 Some(Easel::set_up(picture, outfit, profile).await?)
             }
             _ => None,
@@ -94,7 +97,7 @@ impl Asker<'_> {
         store.create(stored).await?;
         let python = match problem.offer {
             Offer::Python if self.plan.tools => Some(self.python.source()),
-            Offer::Python | Offer::Nothing => None,
+            Offer::Python | Offer::Images { .. } | Offer::Nothing => None,
         };
         // The folder of the pictures stays until the answer is there.
         let easel = easel.map(Arc::new);

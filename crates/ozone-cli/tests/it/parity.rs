@@ -4,7 +4,7 @@
 use ozone_model::engine::{Engine, EngineOptions, GenerateRequest, Generated};
 use ozone_model::{LocalBackend, ModelBackend, SampleRequest, Sampling, Turn};
 use ozone_prompt::{Message, ToolSpec};
-use ozone_tasks::{Generator, Offer, Split, render};
+use ozone_tasks::{Call, Generator, Offer, Split, render};
 use ozone_train::export::{self, GgufType, ModelCard};
 use ozone_train::model::{ModelConfig, Weights};
 use ozone_train::tokenizer::Tokenizer;
@@ -77,25 +77,38 @@ fn traces_are_what_the_template_renders() {
         concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/ozone-mini/ozone-mini-q8_0.gguf");
     let backend = LocalBackend::load("ozone-mini", shipped, EngineOptions::default()).unwrap();
     let vocab = backend.engine().vocab().clone();
-    let generator = Generator::new(Split::HeldOut, 5).unwrap();
-    for index in 0..200 {
-        let question = generator.question(index);
+    let plain = Generator::new(Split::HeldOut, 5).unwrap();
+    let pictures = Generator::pictures(Split::HeldOut, 5).unwrap();
+    let tool = |name: &str| ToolSpec {
+        name: name.to_owned(),
+        description: String::new(),
+        parameters: serde_json::json!({"type": "object"}),
+        grammar: None,
+    };
+    let questions =
+        (0..200).map(|i| plain.question(i)).chain((0..50).map(|i| pictures.question(i)));
+    for (index, question) in questions.enumerate() {
         let segments = render::segments(&question);
+        let images = || ozone_tasks::IMAGE_TOOLS.iter().map(|name| tool(name));
         let tools = match question.offer {
-            Offer::Python => vec![ToolSpec {
-                name: "python".into(),
-                description: String::new(),
-                parameters: serde_json::json!({"type": "object"}),
-                grammar: None,
-            }],
+            Offer::Python => vec![tool("python")],
+            Offer::Images { python: true } => {
+                std::iter::once(tool("python")).chain(images()).collect()
+            }
+            Offer::Images { python: false } => images().collect(),
             Offer::Nothing => vec![],
         };
         let mut turns = vec![Turn::Given(Message::User { text: question.text.clone() })];
         let mut expected = segments[0].text.clone();
         for (step, pair) in question.steps.iter().zip(segments[1..].chunks(2)) {
             // What the model sampled keeps its ids; what the tool gave is rendered behind it.
-            let arguments = serde_json::json!({ "code": step.code }).to_string();
-            let call = ozone_prompt::ToolCall { id: "c".into(), name: "python".into(), arguments };
+            let (name, arguments) = match &step.call {
+                Call::Python { code } => {
+                    ("python".to_owned(), serde_json::json!({ "code": code }).to_string())
+                }
+                Call::Image { name, arguments } => (name.clone(), arguments.clone()),
+            };
+            let call = ozone_prompt::ToolCall { id: "c".into(), name: name.clone(), arguments };
             turns.push(Turn::Sampled {
                 ids: vocab.encode(&pair[0].text, true),
                 message: Message::Assistant {
@@ -106,7 +119,7 @@ fn traces_are_what_the_template_renders() {
             });
             turns.push(Turn::Given(Message::ToolResult {
                 call_id: "c".into(),
-                name: "python".into(),
+                name,
                 output: step.output.clone(),
             }));
             expected.push_str(&pair[0].text);

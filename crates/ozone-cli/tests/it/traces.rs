@@ -23,14 +23,12 @@ async fn real_python_prints_what_the_traces_say() {
                 .await
                 .unwrap();
             for step in &question.steps {
+                let code = step.code().unwrap();
                 let execution =
-                    kernel.execute(&step.code, &ExecuteOptions::default(), |_| {}).await.unwrap();
+                    kernel.execute(code, &ExecuteOptions::default(), |_| {}).await.unwrap();
                 let text = execution.to_model_text(16_000);
                 if text != step.output {
-                    wrong.push(format!(
-                        "{}: {} -> {text} not {}",
-                        kind.name, step.code, step.output
-                    ));
+                    wrong.push(format!("{}: {code} -> {text} not {}", kind.name, step.output));
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! The benchmark of pictures, as its callers meet it.
 
+mod traces;
+
 use ozone_imagebench::{Case, Family, UNREADABLE, oracle};
 use ozone_tasks::{Answer, Value, grade};
 use ozone_tools::image::Ocr;

@@ -2,10 +2,17 @@
 
 mod lists;
 mod numbers;
+mod pictures;
 mod quantities;
 mod world;
 
-use crate::Kind;
+pub use pictures::CANNOT_SEE;
+
+use crate::{Kind, Split};
+
+macro_rules! texts {
+    ($($file:literal),* $(,)?) => { &[$(($file, include_str!(concat!("../../", $file)))),*] };
+}
 
 /// How many times more often than its weight says a common kind is drawn.
 const COMMON_FACTOR: u32 = 4;
@@ -65,11 +72,29 @@ pub fn all() -> Vec<Kind> {
     kinds
 }
 
-macro_rules! texts {
-    ($($file:literal),* $(,)?) => { &[$(($file, include_str!(concat!("../../", $file)))),*] };
+/// The kinds that ask about pictures. They are no part of [`all`]: what was measured on those stays
+/// comparable.
+pub fn pictures() -> Vec<Kind> {
+    pictures::kinds()
 }
 
-pub(crate) const TRAIN_WORDINGS: &[(&str, &str)] = texts![
+pub(crate) fn wordings(split: Split) -> &'static [(&'static str, &'static str)] {
+    match split {
+        Split::Train | Split::Known => TRAIN_WORDINGS,
+        Split::HeldOut => HELD_OUT_WORDINGS,
+    }
+}
+
+pub(crate) fn picture_wordings(split: Split) -> &'static [(&'static str, &'static str)] {
+    match split {
+        Split::Train | Split::Known => {
+            texts!["wordings/around.txt", "wordings/picture.txt"]
+        }
+        Split::HeldOut => texts!["heldout/around.txt", "heldout/picture.txt"],
+    }
+}
+
+const TRAIN_WORDINGS: &[(&str, &str)] = texts![
     "wordings/around.txt",
     "wordings/arithmetic.txt",
     "wordings/percent.txt",
@@ -90,7 +115,7 @@ pub(crate) const TRAIN_WORDINGS: &[(&str, &str)] = texts![
     "wordings/tool.txt",
 ];
 
-pub(crate) const HELD_OUT_WORDINGS: &[(&str, &str)] = texts![
+const HELD_OUT_WORDINGS: &[(&str, &str)] = texts![
     "heldout/around.txt",
     "heldout/arithmetic.txt",
     "heldout/percent.txt",

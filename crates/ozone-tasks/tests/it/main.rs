@@ -6,16 +6,30 @@ use ozone_tasks::{Generator, Split, Wordings, grade};
 #[test]
 fn every_reply_is_right() {
     for split in [Split::Train, Split::HeldOut] {
-        let generator = Generator::new(split, 7).unwrap();
-        for kind in generator.kinds() {
-            for index in 0..200 {
-                let q = generator.question_of(kind.name, index).unwrap();
+        let plain = Generator::new(split, 7).unwrap();
+        let pictures = Generator::pictures(split, 7).unwrap();
+        let of =
+            |generator: &'_ Generator| generator.kinds().iter().map(|k| k.name).collect::<Vec<_>>();
+        for (generator, names) in [(&plain, of(&plain)), (&pictures, of(&pictures))] {
+            for (name, index) in names.iter().flat_map(|name| (0..200).map(move |i| (name, i))) {
+                let q = generator.question_of(name, index).unwrap();
                 assert!(grade(&q.answer, &q.reply), "{}: {:?} / {}", q.kind, q.answer, q.reply);
                 assert!(!q.text.is_empty() && !q.text.contains(['{', '}']), "{}", q.text);
-                assert!(q.needs_python || !q.think.is_empty(), "{}: no thought", q.kind);
+                assert!(!q.steps.is_empty() || !q.think.is_empty(), "{}: no thought", q.kind);
             }
         }
     }
+}
+
+/// The calls of a question, and what was printed, fit the context of a small model.
+#[test]
+fn questions_about_pictures_are_short() {
+    let generator = Generator::pictures(Split::Train, 7).unwrap();
+    let length = |i| {
+        ozone_tasks::render::segments(&generator.question(i)).iter().map(|s| s.text.len()).sum()
+    };
+    let longest: usize = (0..2_000).map(length).max().unwrap();
+    assert!(longest < 4_000, "{longest} bytes");
 }
 
 #[test]
@@ -38,8 +52,10 @@ fn common_kinds_exist() {
 
 #[test]
 fn no_line_of_wordings_is_in_both_splits() {
-    let load = |split| Wordings::load(split).unwrap();
-    assert_eq!(load(Split::HeldOut).shared_with(&load(Split::Train)), [""; 0]);
+    for load in [Wordings::load, Wordings::of_pictures] {
+        let load = |split| load(split).unwrap();
+        assert_eq!(load(Split::HeldOut).shared_with(&load(Split::Train)), [""; 0]);
+    }
 }
 
 /// Written apart, a few of the shortest sentences coincide all the same.

@@ -193,7 +193,11 @@ fn straighten(asked: args::Straighten, album: &mut Album) -> Result<ToolOutput, 
                     })?;
                     let found = page.corners.map(|corner| frame.write(corner));
                     let sure = page.confidence;
-                    (page.corners, format!("corners found: {found:?} (confidence {sure:.2})"))
+                    let note = match album.profile.brief {
+                        true => String::new(),
+                        false => format!("corners found: {found:?} (confidence {sure:.2})"),
+                    };
+                    (page.corners, note)
                 }
             };
             (view.rectify(corners).map_err(told)?, note)
@@ -323,6 +327,10 @@ fn shown(album: &Album, at: usize, note: &str) -> Result<ToolOutput, ToolError> 
     if !note.is_empty() {
         let _ = write!(text, "\n{note}");
     }
+    let files = vec![album.file(at)];
+    if album.profile.brief {
+        return Ok(ToolOutput { text, files, ..ToolOutput::default() });
+    }
     if let Some(map) = entry.view.to_source().coefficients() {
         let scale = [
             f64::from(entry.view.width()) / f64::from(width),
@@ -340,7 +348,6 @@ fn shown(album: &Album, at: usize, note: &str) -> Result<ToolOutput, ToolError> 
     if entry.view.reduction() < 0.5 {
         text.push_str("\nIt is larger than the original: there is no more detail than this.");
     }
-    let files = vec![album.file(at)];
     let _ = write!(text, "\nFile: {}", files[0].name);
     if album.profile.reads_images {
         let images = vec![album.delivered(&entry.view)?.bytes];

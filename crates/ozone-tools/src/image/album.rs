@@ -29,21 +29,32 @@ pub struct Profile {
     pub coords: Coords,
     /// It gets the pixels of results.
     pub reads_images: bool,
+    /// It has room for little: results are told without sketches and places, and what was hardly
+    /// read is left out.
+    pub brief: bool,
     /// How large the user's picture is shown, and how large a result.
     pub first_pixels_max: u64,
     pub result_pixels_max: u64,
     pub result_bytes_max: usize,
 }
 
+/// Models without eyes with a context of at most so many tokens are told less.
+const BRIEF_CONTEXT_TOKENS: u64 = 4_096;
+
 impl Profile {
     pub fn new(reads_images: bool) -> Profile {
         Profile {
             coords: Coords::default(),
             reads_images,
+            brief: false,
             first_pixels_max: 1_500_000,
             result_pixels_max: 1_000_000,
             result_bytes_max: 1 << 20,
         }
+    }
+
+    pub fn of_context(self, tokens: u64) -> Profile {
+        Profile { brief: !self.reads_images && tokens <= BRIEF_CONTEXT_TOKENS, ..self }
     }
 }
 

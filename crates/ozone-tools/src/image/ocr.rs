@@ -30,6 +30,9 @@ const TSV_BYTES_MAX: u64 = 4 << 20;
 const CONFIDENCE_MIN: f32 = 30.0;
 /// A reading of this confidence needs no other orientation.
 const SURE: f32 = 75.0;
+/// A model with little room is told of so many lines, and of none that was read less surely.
+const BRIEF_LINES_MAX: usize = 20;
+const BRIEF_CONFIDENCE_MIN: f32 = 50.0;
 
 const READY: &str = "ozone: ready";
 
@@ -100,7 +103,13 @@ impl Ocr {
             }
         }
         let (how, seen, words) = best;
-        if words.is_empty() {
+        let brief = album.profile.brief;
+        let lines = words
+            .chunk_by(|a, b| a.line == b.line)
+            .filter(|line| !brief || mean(line) >= BRIEF_CONFIDENCE_MIN)
+            .take(if brief { BRIEF_LINES_MAX } else { usize::MAX })
+            .collect::<Vec<_>>();
+        if lines.is_empty() {
             let text = format!(
                 "No text was read in img_{of}. Zoom in on it, straighten it, or try autocontrast, \
                  denoise, deconvolve or binarize; it may be unreadable."
@@ -118,11 +127,16 @@ impl Ocr {
             how.told(),
             mean(&words)
         );
-        for line in words.chunk_by(|a, b| a.line == b.line) {
-            let rect = around(line, &to_view);
-            let rect = frame.write_rect(&rect);
+        for line in lines {
             let said: Vec<&str> = line.iter().map(|word| word.text.as_str()).collect();
-            let _ = write!(text, "\n{rect:?} ({:.0}) {}", mean(line), said.join(" "));
+            let (sure, said) = (mean(line), said.join(" "));
+            let _ = match brief {
+                true => write!(text, "\n({sure:.0}) {said}"),
+                false => {
+                    let rect = frame.write_rect(&around(line, &to_view));
+                    write!(text, "\n{rect:?} ({sure:.0}) {said}")
+                }
+            };
         }
         Ok(ToolOutput { text, ..ToolOutput::default() })
     }
