@@ -22,7 +22,7 @@ use ozone_train::export::ModelCard;
 use ozone_train::grpo::{
     Environment, Group, GrpoConfig, Played, Policy, Record, Rollout, Step, reinforce,
 };
-use ozone_types::item::Known;
+use ozone_types::item::{CodeOutput, Known};
 use ozone_types::{Item, Passage, Response, ResponseId, ResponseStatus};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -252,7 +252,7 @@ impl Rollouts<'_> {
     }
 }
 
-/// `None`: the run failed by no fault of the model.
+/// `None`: the run failed by no fault of the model, or Python did not end a call.
 async fn one(
     backend: Arc<dyn ModelBackend>,
     python: &Python,
@@ -262,6 +262,9 @@ async fn one(
 ) -> Option<Rollout> {
     let (response, passages) = play(backend, python, question, seed).await.ok()?;
     if response.status == ResponseStatus::Failed {
+        return None;
+    }
+    if response.output.iter().any(was_cut) {
         return None;
     }
     let correct = response.status == ResponseStatus::Completed
@@ -280,6 +283,18 @@ async fn one(
     let void =
         response.output_text().trim().is_empty() && response.status == ResponseStatus::Completed;
     Some(Rollout { passages, reward, correct, tool_calls, void })
+}
+
+/// A call that Python did not end: that the machine is busy says nothing about the model.
+fn was_cut(item: &Item) -> bool {
+    let Item::Known(Known::CodeInterpreterCall { outputs: Some(outputs), .. }) = item else {
+        return false;
+    };
+    let marks = ["\n[stopped after ", "\n[the Python process ended: "];
+    outputs.iter().any(|output| match output {
+        CodeOutput::Logs { logs } => marks.iter().any(|mark| format!("\n{logs}").contains(mark)),
+        CodeOutput::Image { .. } => false,
+    })
 }
 
 async fn play(
