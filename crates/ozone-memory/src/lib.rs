@@ -13,6 +13,7 @@
 pub mod block;
 mod facts;
 pub mod tool;
+mod vocabulary;
 pub mod words;
 
 pub use block::block;
