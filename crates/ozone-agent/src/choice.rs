@@ -112,6 +112,7 @@ fn names(spelt: &Value, tool: &Named<'_>) -> bool {
             Shown::Web(_) => kind.is_some_and(|kind| kind.starts_with("web_search")),
             Shown::Shell { .. } => kind == Some("shell"),
             Shown::ImageGeneration => kind == Some("image_generation"),
+            Shown::Patch { .. } => kind == Some("apply_patch"),
             Shown::McpCall { server_label, name: own } => {
                 kind == Some("mcp")
                     && text(spelt, "server_label") == Some(server_label)

@@ -189,8 +189,8 @@ impl Reader {
                 self.output(call_id.as_str(), told);
             }
             Known::ApplyPatchCall { call_id, operation, .. } => {
-                let arguments = patch::arguments(operation);
-                self.call(call_id.as_str(), patch::NAME.to_owned(), arguments);
+                let name = self.name_of(|shown| matches!(shown, Shown::Patch { .. }), patch::NAME);
+                self.call(call_id.as_str(), name, patch::arguments(operation));
             }
             Known::ApplyPatchCallOutput { call_id, status, output, .. } => {
                 let told = machine::patch_told(*status, output.as_deref());

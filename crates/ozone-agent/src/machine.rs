@@ -82,23 +82,68 @@ pub(crate) fn shell_output(
     events
 }
 
-/// An `apply_patch_call` with these arguments of the model's.
+/// An `apply_patch_call` with these arguments of the model's. Its diff comes by deltas, unlike what is
+/// changed: an item has no shape without its operation.
 pub(crate) fn patch_call(
     (id, call_id): &(ItemId, CallId),
     arguments: &str,
+    environment: Option<ShellEnvironment>,
     status: ItemStatus,
 ) -> Item {
-    let unreadable = |_| {
-        let (path, diff) = (String::new(), arguments.to_owned());
-        PatchOperation::UpdateFile { path, diff }
+    let operation = patch_operation(arguments);
+    let operation = match status {
+        ItemStatus::InProgress => operation.with_diff(""),
+        _ => operation,
     };
     Known::ApplyPatchCall {
         id: Some(id.clone()),
         call_id: call_id.clone(),
-        operation: patch::operation(arguments).unwrap_or_else(unreadable),
-        status: Some(status),
+        operation,
+        environment,
+        status: Some(match status {
+            ItemStatus::Failed => ItemStatus::Completed,
+            other => other,
+        }),
     }
     .into()
+}
+
+fn patch_operation(arguments: &str) -> PatchOperation {
+    let unreadable = |_| {
+        let (path, diff) = (String::new(), arguments.to_owned());
+        PatchOperation::UpdateFile { path, diff }
+    };
+    patch::operation(arguments).unwrap_or_else(unreadable)
+}
+
+/// What shows the diff of an open `apply_patch_call`.
+pub(crate) fn patch_diff(id: &ItemId, output_index: u64, arguments: &str) -> Vec<EventKind> {
+    let operation = patch_operation(arguments);
+    let Some(diff) = operation.diff().map(str::to_owned) else { return vec![] };
+    let mut events = vec![];
+    if !diff.is_empty() {
+        let (item_id, delta) = (id.clone(), diff.clone());
+        events.push(EventKind::ApplyPatchCallOperationDiffDelta { item_id, output_index, delta });
+    }
+    let item_id = id.clone();
+    events.push(EventKind::ApplyPatchCallOperationDiffDone { item_id, output_index, diff });
+    events
+}
+
+/// The whole `apply_patch_call_output` behind a call that was carried out here.
+pub(crate) fn patch_output(
+    output_index: u64,
+    call_id: &CallId,
+    text: String,
+    failed: bool,
+) -> [EventKind; 2] {
+    let status = if failed { PatchStatus::Failed } else { PatchStatus::Completed };
+    let (id, call_id) = (Some(ItemId::apply_patch_call_output()), call_id.clone());
+    let item: Item = Known::ApplyPatchCallOutput { id, call_id, status, output: Some(text) }.into();
+    [
+        EventKind::OutputItemAdded { output_index, item: item.clone() },
+        EventKind::OutputItemDone { output_index, item },
+    ]
 }
 
 /// What the model reads of a shell's result.
@@ -115,6 +160,8 @@ pub(crate) fn patch_told(status: PatchStatus, output: Option<&str>) -> String {
         (PatchStatus::Failed, "") => "failed: the patch was not applied".to_owned(),
         (PatchStatus::Completed, said) => ozone_tools::cap(said, OUTPUT_CHARS_MAX),
         (PatchStatus::Failed, said) => {
+            // What failed here says so itself.
+            let said = said.strip_prefix("failed: ").unwrap_or(said);
             ozone_tools::cap(&format!("failed: {said}"), OUTPUT_CHARS_MAX)
         }
     }

@@ -493,6 +493,9 @@ pub fn echo(tool: &dyn Tool) -> Value {
         Shown::Web(_) => json!({"type": "web_search"}),
         Shown::ImageGeneration => json!({"type": "image_generation"}),
         Shown::Shell { .. } => json!({"type": "shell", "environment": {"type": "container_auto"}}),
+        Shown::Patch { .. } => {
+            json!({"type": "apply_patch", "environment": {"type": "container_auto"}})
+        }
         Shown::McpCall { server_label, name } => {
             json!({"type": "mcp", "server_label": server_label, "allowed_tools": [name]})
         }

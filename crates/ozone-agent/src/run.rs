@@ -967,7 +967,9 @@ impl Run {
         let (text, failed) = (output.text.clone(), output.failed);
         let (is_drawn, paid) = (shown == Shown::ImageGeneration, output.paid.take());
         let files = match shown {
-            Shown::CodeInterpreter { container_id, .. } | Shown::Shell { container_id } => {
+            Shown::CodeInterpreter { container_id, .. }
+            | Shown::Shell { container_id }
+            | Shown::Patch { container_id } => {
                 let names = output.files.iter().map(|file| file.name.clone());
                 names.map(|name| MadeFile { container_id: container_id.clone(), name }).collect()
             }

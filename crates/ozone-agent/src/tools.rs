@@ -123,7 +123,9 @@ fn client_tool(
         Some("shell") if runs_at_client(tool)? => {
             return Ok(Some(own(shell::spec(false), ClientKind::Shell)));
         }
-        Some("apply_patch") => return Ok(Some(own(patch::spec(), ClientKind::ApplyPatch))),
+        Some("apply_patch") if runs_at_client(tool)? => {
+            return Ok(Some(own(patch::spec(), ClientKind::ApplyPatch)));
+        }
         _ => return Ok(None),
     };
     let name = name(tool)?;
@@ -141,7 +143,7 @@ fn own(spec: ToolSpec, kind: ClientKind) -> ClientTool {
     ClientTool { name: spec.name.clone(), spec, namespace: None, kind }
 }
 
-/// Where the commands of a `shell` run: at the client, unless it names a container.
+/// Where a `shell` or an `apply_patch` works: at the client, unless it names a container.
 pub fn runs_at_client(tool: &Value) -> Result<bool, InvalidRequest> {
     match tool.get("environment").filter(|environment| !environment.is_null()) {
         None => Ok(true),
@@ -149,8 +151,8 @@ pub fn runs_at_client(tool: &Value) -> Result<bool, InvalidRequest> {
             Some("local") => Ok(true),
             Some("container_auto" | "container_reference") => Ok(false),
             _ => Err(InvalidRequest::tools(
-                "the `environment` of a shell has the `type` local, container_auto or \
-                 container_reference",
+                "the `environment` of a shell or of apply_patch has the `type` local, \
+                 container_auto or container_reference",
             )),
         },
     }
@@ -275,7 +277,7 @@ impl ClientTool {
                 let local = ShellEnvironment::Local;
                 return machine::shell_call(ids, &text, local, status);
             }
-            ClientKind::ApplyPatch => return machine::patch_call(ids, &text, status),
+            ClientKind::ApplyPatch => return machine::patch_call(ids, &text, None, status),
             ClientKind::Function { .. } => {
                 let status = Some(status);
                 Known::FunctionCall { id, call_id, name, namespace, arguments: text, status }

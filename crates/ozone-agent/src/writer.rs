@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ozone_tools::web::{WebCall, WebSeen};
-use ozone_tools::{IMAGE_GENERATION, Shown, ToolFile, file_search, shell};
+use ozone_tools::{IMAGE_GENERATION, Shown, ToolFile, file_search, patch, shell};
 use ozone_types::item::Known;
 use ozone_types::{
     Annotation, CallId, CodeOutput, Content, EventKind, Fold, FoundPassage, GeneratedImage, Item,
@@ -355,8 +355,12 @@ impl Writer {
     /// The first call of a sample opens while it is sampled, if it runs here and nothing waits.
     fn sampled_call(&mut self, index: usize, name: &str, out: &mut Written) {
         let shown = self.built_in.iter().find(|(own, _)| own == name).map(|(_, s)| s.clone());
-        if let Some(shown) = shown.filter(|_| index == 0 && self.waiting.is_empty()) {
-            self.open_call(name, shown, out);
+        // A patch is open only once all of it is known.
+        let opens = |shown: &Shown| {
+            index == 0 && self.waiting.is_empty() && !matches!(shown, Shown::Patch { .. })
+        };
+        if let Some(shown) = shown.filter(opens) {
+            self.open_call(name, shown, "", out);
         }
     }
 
@@ -372,10 +376,12 @@ impl Writer {
         call.delta(self.output_index, delta, out);
     }
 
-    fn open_call(&mut self, name: &str, shown: Shown, out: &mut Written) {
+    /// `arguments` are those that are known already.
+    fn open_call(&mut self, name: &str, shown: Shown, arguments: &str, out: &mut Written) {
         self.close(ItemStatus::Completed, out);
         let call = Call { approval: self.approval.take(), ..Call::new(name, shown) };
-        self.added(call.item("", ItemStatus::InProgress, None), out);
+        let begun = if matches!(call.shown, Shown::Patch { .. }) { arguments } else { "" };
+        self.added(call.item(begun, ItemStatus::InProgress, None), out);
         let (item_id, output_index) = (call.id.clone(), self.output_index);
         match call.shown {
             Shown::CodeInterpreter { .. } => {
@@ -393,7 +399,7 @@ impl Writer {
             Shown::McpCall { .. } => {
                 out.events.push(EventKind::McpCallInProgress { item_id, output_index });
             }
-            Shown::Shell { .. } | Shown::FunctionCall => {}
+            Shown::Shell { .. } | Shown::Patch { .. } | Shown::FunctionCall => {}
         }
         self.open = Open::Call(Box::new(call));
     }
@@ -402,13 +408,13 @@ impl Writer {
     /// Nothing is added when the call was said to run before (a killed run).
     pub fn call_runs(&mut self, name: &str, shown: Shown, arguments: &str, out: &mut Written) {
         if !matches!(self.open, Open::Call(_)) {
-            self.open_call(name, shown, out);
+            self.open_call(name, shown, arguments, out);
         }
         let Open::Call(call) = &mut self.open else { return };
         if call.running {
-            if matches!(
+            if !matches!(
                 call.shown,
-                Shown::FileSearch | Shown::Web(_) | Shown::Shell { .. } | Shown::ImageGeneration
+                Shown::CodeInterpreter { .. } | Shown::McpCall { .. } | Shown::FunctionCall
             ) {
                 // No delta has said it.
                 call.text = arguments.to_owned();
@@ -435,7 +441,10 @@ impl Writer {
             Shown::ImageGeneration => {
                 out.events.push(EventKind::ImageGenerationCallGenerating { item_id, output_index });
             }
-            Shown::Shell { .. } | Shown::McpCall { .. } | Shown::FunctionCall => {}
+            Shown::Shell { .. }
+            | Shown::Patch { .. }
+            | Shown::McpCall { .. }
+            | Shown::FunctionCall => {}
         }
     }
 
@@ -538,7 +547,7 @@ impl Writer {
                 | Shown::ImageGeneration,
                 true,
             )
-            | (Shown::Shell { .. } | Shown::FunctionCall, _) => {}
+            | (Shown::Shell { .. } | Shown::Patch { .. } | Shown::FunctionCall, _) => {}
         }
         let item = call.item(&call.text, status, Some(&result));
         self.done(item, out);
@@ -548,6 +557,11 @@ impl Writer {
                 outputs.push(ShellOutput::refused(result.text));
             }
             out.events.extend(machine::shell_output(self.output_index, &call.call_id, outputs));
+            self.output_index += 1;
+        } else if matches!(call.shown, Shown::Patch { .. }) {
+            let (text, failed) = (result.text, result.failed);
+            let output = machine::patch_output(self.output_index, &call.call_id, text, failed);
+            out.events.extend(output);
             self.output_index += 1;
         } else if call.shown == Shown::FunctionCall {
             let output = |text: String| {
@@ -573,7 +587,7 @@ impl Writer {
         let ids = (id.clone(), CallId::mint());
         self.close(ItemStatus::Completed, out);
         let begun = match tool.kind {
-            // It has no deltas, and no shape without its operation.
+            // It has no shape without its operation.
             ClientKind::ApplyPatch => text.as_str(),
             ClientKind::Function { .. } | ClientKind::Custom | ClientKind::Shell => "",
         };
@@ -581,7 +595,9 @@ impl Writer {
         let (output_index, delta) = (self.output_index, text.clone());
         match tool.kind {
             ClientKind::Shell => out.events.extend(machine::commands(output_index, &text)),
-            ClientKind::ApplyPatch => {}
+            ClientKind::ApplyPatch => {
+                out.events.extend(machine::patch_diff(&id, output_index, &text));
+            }
             ClientKind::Function { .. } => out.events.extend([
                 EventKind::FunctionCallArgumentsDelta { item_id: id.clone(), output_index, delta },
                 EventKind::FunctionCallArgumentsDone {
@@ -749,6 +765,7 @@ impl Call {
             Shown::ImageGeneration => {
                 (ItemId::image_generation(), Some(StringArgument::new("svg")))
             }
+            Shown::Patch { .. } => (ItemId::apply_patch_call(), None),
             Shown::McpCall { .. } => (ItemId::mcp_call(), None),
             Shown::FunctionCall => (ItemId::function_call(), None),
         };
@@ -785,6 +802,7 @@ impl Call {
             | Shown::Web(_)
             | Shown::Shell { .. }
             | Shown::ImageGeneration
+            | Shown::Patch { .. }
             | Shown::McpCall { .. }
             | Shown::FunctionCall => arguments.to_owned(),
         }
@@ -801,7 +819,11 @@ impl Call {
                 EventKind::CodeInterpreterCallCodeDelta { item_id, output_index, delta }
             }
             // Its item says what is looked for, once it runs.
-            Shown::FileSearch | Shown::Web(_) | Shown::Shell { .. } | Shown::ImageGeneration => {
+            Shown::FileSearch
+            | Shown::Web(_)
+            | Shown::Shell { .. }
+            | Shown::Patch { .. }
+            | Shown::ImageGeneration => {
                 return;
             }
             Shown::McpCall { .. } => {
@@ -823,6 +845,10 @@ impl Call {
             Shown::FileSearch | Shown::Web(_) | Shown::ImageGeneration => return,
             Shown::Shell { .. } => {
                 out.events.extend(machine::commands(output_index, &text));
+                return;
+            }
+            Shown::Patch { .. } => {
+                out.events.extend(machine::patch_diff(&item_id, output_index, &text));
                 return;
             }
             Shown::McpCall { .. } => {
@@ -866,6 +892,12 @@ impl Call {
                 let environment = ShellEnvironment::ContainerReference { container_id };
                 let ids = (id, self.call_id.clone());
                 return machine::shell_call(&ids, &text, environment, status);
+            }
+            Shown::Patch { container_id } => {
+                let container_id = container_id.clone();
+                let environment = Some(ShellEnvironment::ContainerReference { container_id });
+                let ids = (id, self.call_id.clone());
+                return machine::patch_call(&ids, &text, environment, status);
             }
             Shown::McpCall { server_label, name } => {
                 let said = |failed| result.filter(|r| r.failed == failed).map(|r| r.text.clone());
@@ -939,6 +971,19 @@ fn reopened(known: &Known, part: String, parts: u64) -> Open {
                 }
                 other => other,
             }
+        }
+        Known::ApplyPatchCall {
+            id: Some(id),
+            call_id,
+            operation,
+            environment: Some(ShellEnvironment::ContainerReference { container_id }),
+            ..
+        } => {
+            let shown = Shown::Patch { container_id: container_id.clone() };
+            let call = Call::new(patch::NAME, shown);
+            let (id, call_id) = (id.clone(), call_id.clone());
+            let (text, running) = (patch::arguments(operation), true);
+            Open::Call(Box::new(Call { id, call_id, text, running, ..call }))
         }
         Known::McpCall { id, server_label, name, arguments, approval_request_id, .. } => {
             let shown = Shown::McpCall { server_label: server_label.clone(), name: name.clone() };

@@ -19,7 +19,7 @@ use ozone_tools::web::{WebOptions, tools as web_tools};
 use ozone_tools::{PythonTool, Tool};
 use ozone_types::item::Known;
 use ozone_types::{Content, Effort, Item, Response, ResponseId, ResponseStatus, Role, Text};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{BackendEntry, Common, Config, ModelEntry, SHIPPED};
@@ -198,6 +198,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     };
     let has_shell =
         works_on_images && python.as_ref().is_some_and(|python| python.source().has_shell());
+    let changes_files = works_on_images && python.as_ref().is_some_and(Python::is_real);
     let model = tokio::task::spawn_blocking(move || setup::model(&entry)).await??;
 
     let profile = pictures::profile(&model, coords);
@@ -228,7 +229,15 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
                 let mut request = request(args, question, &name, &model, album.as_ref())?;
                 request.effort = effort;
                 request.memory = remembered;
-                request.tools = offered(&args.mcp, pages.is_some(), has_shell, makes_pictures)?;
+                let container = json!({"type": "container_auto"});
+                let beside = [
+                    (has_shell, json!({"type": "shell", "environment": container})),
+                    (changes_files, json!({"type": "apply_patch", "environment": container})),
+                    (pages.is_some(), json!({"type": "web_search"})),
+                    (makes_pictures, json!({"type": "image_generation"})),
+                ];
+                let beside = beside.into_iter().filter_map(|(has, tool)| has.then_some(tool));
+                request.tools = offered(&args.mcp, beside.collect())?;
                 if args.pro {
                     request = in_pro_mode(args, request, policy)?;
                 }
@@ -275,10 +284,13 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
         let options = WebOptions { folder: Some(folder.clone()), ..WebOptions::default() };
         let pages = pages.as_ref().map(|pages| web_tools(pages, &options));
         let python = PythonTool::new(python.source(), container_id.clone(), Some(folder));
-        let shell: Option<Box<dyn Tool>> = has_shell.then(|| Box::new(python.shell()) as _);
+        let (shell, patch) = (python.shell(), python.patch());
+        let shell: Option<Box<dyn Tool>> = has_shell.then(|| Box::new(shell) as _);
+        let patch: Option<Box<dyn Tool>> = changes_files.then(|| Box::new(patch) as _);
         let python: Box<dyn Tool> = Box::new(python);
         std::iter::once(python)
             .chain(shell)
+            .chain(patch)
             .chain(images)
             .chain(drawing)
             .chain(documents)
@@ -369,23 +381,13 @@ fn outfit(
 }
 
 /// The tools of a question, where they are more than Python alone.
-fn offered(
-    labels: &[String],
-    has_pages: bool,
-    has_shell: bool,
-    makes_pictures: bool,
-) -> Result<OfferedTools, Failure> {
+fn offered(labels: &[String], beside: Vec<Value>) -> Result<OfferedTools, Failure> {
     if labels.is_empty() {
         return Ok(OfferedTools::default());
     }
     let servers = labels.iter().map(|label| json!({"type": "mcp", "server_label": label}));
     let python = json!({"type": "code_interpreter", "container": {"type": "auto"}});
-    let pages = has_pages.then(|| json!({"type": "web_search"}));
-    let shell = json!({"type": "shell", "environment": {"type": "container_auto"}});
-    let shell = has_shell.then_some(shell);
-    let drawing = makes_pictures.then(|| json!({"type": "image_generation"}));
-    let own = [python].into_iter().chain(shell).chain(pages).chain(drawing);
-    let tools = own.chain(servers).collect();
+    let tools = [python].into_iter().chain(beside).chain(servers).collect();
     OfferedTools::parse(tools).map_err(|e| Failure::usage(e.to_string()))
 }
 

@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use ozone_files::{Limits, Reader};
+use ozone_tools::files_below;
 use sha2::{Digest as _, Sha256};
 
 use crate::failure::Failure;
@@ -13,9 +14,8 @@ use crate::failure::Failure;
 const FILE_BYTES_MAX: u64 = 64 << 20;
 /// The folder's own note of what a question came with.
 const GIVEN: &str = ".ozone-given.json";
-/// The most files that are named behind an answer, and how deep they may lie.
+/// The most files that are named behind an answer.
 const SHOWN_MAX: usize = 50;
-const DEPTH_MAX: usize = 8;
 
 /// What reads files as text: this program, started again for each file.
 pub fn reader() -> Result<Reader, Failure> {
@@ -100,25 +100,8 @@ fn digest(path: &Path) -> Option<String> {
     Some(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Plain files by their names from the folder on, sorted; hidden ones are ours. Links are not
-/// followed.
+/// Files by their names from the folder on; hidden ones are ours.
 fn below(folder: &Path) -> Vec<PathBuf> {
-    let (mut found, mut folders) = (vec![], vec![(folder.to_owned(), 0)]);
-    while let Some((next, depth)) = folders.pop() {
-        for entry in std::fs::read_dir(next).into_iter().flatten().flatten() {
-            if entry.file_name().as_encoded_bytes().starts_with(b".") {
-                continue;
-            }
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() && depth < DEPTH_MAX => {
-                    folders.push((entry.path(), depth + 1));
-                }
-                Ok(kind) if kind.is_file() => found.push(entry.path()),
-                _ => {}
-            }
-        }
-    }
-    found.sort();
     let relative = |path: PathBuf| path.strip_prefix(folder).map(Path::to_owned).ok();
-    found.into_iter().filter_map(relative).collect()
+    files_below(folder).into_iter().filter_map(relative).collect()
 }

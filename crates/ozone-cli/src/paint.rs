@@ -8,8 +8,9 @@ use anstyle::{AnsiColor, Style};
 use ozone_cost::{Amount, Total};
 use ozone_types::item::Known;
 use ozone_types::{
-    CodeOutput, DrawnImage, Event, EventKind, ImageFacts, Item, ItemStatus, ProReport, ProStop,
-    Response, ResponseStatus, ShellOutcome, ShellOutput, WebAction,
+    CodeOutput, DrawnImage, Event, EventKind, ImageFacts, Item, ItemStatus, PatchOperation,
+    PatchStatus, ProReport, ProStop, Response, ResponseStatus, ShellOutcome, ShellOutput,
+    WebAction,
 };
 use serde_json::Value;
 
@@ -194,11 +195,15 @@ impl Painter {
         for line in lines.iter().take(OUTPUT_LINES_MAX) {
             self.line(style, &format!("  {line}"))?;
         }
-        if lines.len() > OUTPUT_LINES_MAX {
-            let more = lines.len() - OUTPUT_LINES_MAX;
-            self.line(DIM, &format!("  … {more} more lines"))?;
+        self.more(lines.len())
+    }
+
+    /// That of so many lines not all are shown.
+    fn more(&mut self, lines: usize) -> io::Result<()> {
+        match lines.saturating_sub(OUTPUT_LINES_MAX) {
+            0 => Ok(()),
+            more => self.line(DIM, &format!("  … {more} more lines")),
         }
-        Ok(())
     }
 
     /// A look at pages.
@@ -225,6 +230,26 @@ impl Painter {
             }
         }
         Ok(())
+    }
+
+    /// A change of a file, in the colours of its lines.
+    fn patch(&mut self, operation: &PatchOperation) -> io::Result<()> {
+        let what = match operation {
+            PatchOperation::CreateFile { .. } => "create",
+            PatchOperation::UpdateFile { .. } => "update",
+            PatchOperation::DeleteFile { .. } => "delete",
+        };
+        self.line(CODE, &printable(&format!("▶ {what} {}", operation.path())))?;
+        let lines: Vec<&str> = operation.diff().unwrap_or_default().lines().collect();
+        for line in lines.iter().take(OUTPUT_LINES_MAX) {
+            let style = match line.chars().next() {
+                Some('+') => RESULT,
+                Some('-') => WRONG,
+                _ => DIM,
+            };
+            self.line(style, &printable(&format!("  {line}")))?;
+        }
+        self.more(lines.len())
     }
 
     /// What comes from MCP servers and other tools.
@@ -264,6 +289,11 @@ impl Painter {
             Known::ShellCallOutput { output, .. } => self.shell(output),
             Known::ImageGenerationCall { facts, drawn, result, .. } => {
                 self.picture(facts, drawn.as_deref(), result.is_some())
+            }
+            Known::ApplyPatchCall { operation, .. } => self.patch(operation),
+            Known::ApplyPatchCallOutput { status, output, .. } => {
+                let style = if *status == PatchStatus::Completed { RESULT } else { WRONG };
+                self.output(style, output.as_deref().unwrap_or_default())
             }
             Known::WebSearchCall { action, status, seen, .. } => {
                 let failed = *status != ItemStatus::Completed;
@@ -329,6 +359,7 @@ impl Painter {
                         | Known::WebSearchCall { .. }
                         | Known::ImageGenerationCall { .. }
                         | Known::ShellCall { .. }
+                        | Known::ApplyPatchCall { .. }
                 )
             })
             .count();

@@ -85,8 +85,8 @@ async fn serve(args: &ServeArgs, config: &Config) -> Result<(), Failure> {
         store,
         tools: Arc::new(move |place| {
             let tool = PythonTool::new(python.source(), place.container_id, Some(place.folder));
-            let shell: Box<dyn Tool> = Box::new(tool.shell());
-            vec![Box::new(tool) as Box<dyn Tool>, shell]
+            let (shell, patch) = (tool.shell(), tool.patch());
+            vec![Box::new(tool) as Box<dyn Tool>, Box::new(shell), Box::new(patch)]
         }),
         mcp,
         web: pages,

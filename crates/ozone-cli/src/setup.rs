@@ -220,6 +220,11 @@ impl Python {
         Python { pool: None, cause: Some(error.to_string()), subset: true }
     }
 
+    /// No subset of Python, and not refused.
+    pub fn is_real(&self) -> bool {
+        self.pool.is_some()
+    }
+
     pub fn source(&self) -> Source {
         match (&self.pool, &self.cause) {
             (Some(pool), _) => Source::Kernels(pool.clone()),

@@ -34,6 +34,9 @@ pub(crate) struct Files {
     shared: HashMap<PathBuf, Stamp>,
 }
 
+/// How the names of what we keep beside a container's files begin.
+const OURS: &str = ".ozone-";
+
 type Stamp = (u64, Option<SystemTime>);
 
 impl Files {
@@ -138,6 +141,12 @@ impl Files {
         Ok((files, notes.into_iter().collect()))
     }
 
+    /// A file that was taken away from the work folder does not come back with the next kernel.
+    pub(crate) fn forget(&mut self, relative: &Path) {
+        self.shared.remove(relative);
+        let _ = std::fs::remove_file(self.folder().join(relative));
+    }
+
     fn keep(&mut self, relative: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
         let target = self.folder().join(relative);
         let parent = target.parent().unwrap_or(self.folder());
@@ -154,13 +163,13 @@ fn stamp(path: &Path) -> Option<Stamp> {
     path.metadata().ok().map(|metadata| (metadata.len(), metadata.modified().ok()))
 }
 
-/// Plain files, hidden ones left out; links are not followed.
-fn files_below(folder: &Path) -> Vec<PathBuf> {
+/// The plain files below a folder, sorted, but for our own notes; links are not followed.
+pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            let hidden = entry.file_name().to_str().is_none_or(|name| name.starts_with('.'));
+            let hidden = entry.file_name().to_str().is_none_or(|name| name.starts_with(OURS));
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() && !hidden => folders.push(entry.path()),
                 Ok(kind) if kind.is_file() && !hidden => found.push(entry.path()),

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use crate::files::Files;
 use crate::pool::KernelPool;
 use crate::session::{Session, run_blocking};
-use crate::{ExecuteOptions, Execution, KernelEvent, PythonError, Status};
+use crate::{ExecuteOptions, Execution, KernelEvent, OutputFile, PythonError, Status, WorkDir};
 
 /// One conversation's Python. Dropping it kills its processes, or gives them back to a pool that uses
 /// kernels again.
@@ -94,6 +94,26 @@ impl Kernel {
         Ok(execution)
     }
 
+    /// Works on the files between two cells: what code wrote is there, and what the job leaves is kept
+    /// on the host and found by the code. The job names the files that it took away.
+    pub async fn change<T: Send + 'static>(
+        &mut self,
+        job: impl FnOnce(&WorkDir) -> (T, Vec<PathBuf>) + Send + 'static,
+    ) -> Result<(T, Vec<OutputFile>), PythonError> {
+        self.revive().await?;
+        let changed = self.with_files(move |files, work| {
+            // What does not fit is told at the next cell.
+            drop(files.bring(work));
+            let (done, removed) = job(work);
+            let collected = files.collect(work, &ExecuteOptions::default());
+            for path in removed {
+                files.forget(&path);
+            }
+            Ok((done, collected.map_or_else(|_| vec![], |(files, _)| files)))
+        });
+        changed.await?.map_err(PythonError::io("change files of the work folder"))
+    }
+
     /// Ends the kernel and waits until none of its processes is left. Dropping it does the same
     /// without waiting.
     pub async fn close(mut self) {
@@ -125,7 +145,7 @@ impl Kernel {
 
     async fn with_files<T: Send + 'static>(
         &mut self,
-        job: impl FnOnce(&mut Files, &ozone_sandbox::WorkDir) -> std::io::Result<T> + Send + 'static,
+        job: impl FnOnce(&mut Files, &WorkDir) -> std::io::Result<T> + Send + 'static,
     ) -> Result<std::io::Result<T>, PythonError> {
         let Some(session) = &self.session else {
             return Err(PythonError::KernelStart("there is no kernel".to_owned()));

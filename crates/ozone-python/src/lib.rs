@@ -31,8 +31,9 @@ pub use execution::{
     CutText, ErrorOutput, ExecuteOptions, Execution, Interrupt, KernelEvent, OutputFile, Status,
     Table,
 };
+pub use files::files_below;
 pub use kernel::Kernel;
-pub use ozone_sandbox::{Capabilities, Limits, Mechanism, SandboxError, WORK_DIR};
+pub use ozone_sandbox::{Capabilities, Limits, Mechanism, SandboxError, WORK_DIR, WorkDir};
 pub use pool::{KernelPool, PoolConfig, Refill, Reuse, WarmUp};
 pub use shell::{CommandOutput, ShellRun};
 pub use subset::Subset;

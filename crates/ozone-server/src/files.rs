@@ -10,7 +10,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use ozone_store::Change;
-use ozone_tools::ToolFile;
+use ozone_tools::{ToolFile, files_below};
 use serde_json::{Map, Value, json};
 
 use crate::app::{App, document, mint};
@@ -406,27 +406,21 @@ impl InContainer {
     }
 }
 
-/// The plain files of a container's folder, by name.
+/// The files of a container's folder by their names within it; ours are hidden.
 fn in_container(folder: &FilePath, container: &str) -> Vec<InContainer> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return vec![] };
-    let mut files: Vec<InContainer> = entries
-        .filter_map(|entry| {
-            let entry = entry.ok()?;
-            let metadata = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
-            let name = entry.file_name().into_string().ok()?;
-            let modified = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH);
-            Some(InContainer {
-                id: ToolFile::id(container, &name),
-                name,
-                path: entry.path(),
-                bytes: metadata.len(),
-                created_at: modified.map_or(0, |d| d.as_secs() as i64),
-            })
+    let file = |path: PathBuf| {
+        let name = path.strip_prefix(folder).ok()?.to_str()?.to_owned();
+        let metadata = path.metadata().ok()?;
+        let modified = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH);
+        Some(InContainer {
+            id: ToolFile::id(container, &name),
+            name,
+            path,
+            bytes: metadata.len(),
+            created_at: modified.map_or(0, |d| d.as_secs() as i64),
         })
-        .take(CONTAINER_FILES_MAX)
-        .collect();
-    files.sort_by(|a, b| a.name.cmp(&b.name));
-    files
+    };
+    files_below(folder).into_iter().filter_map(file).take(CONTAINER_FILES_MAX).collect()
 }
 
 impl App {

@@ -85,7 +85,7 @@ pub struct ModelEntry {
     pub pro: ProPolicy,
     /// How it writes places in pictures; by itself, pixels of what it was shown.
     pub coords: Option<Coords>,
-    /// It was trained for the `python` tool alone, and is refused the image tools and the shell.
+    /// It was trained for the `python` tool alone, and is refused other tools of a container.
     pub python_only: bool,
     /// It was not, or not only, and may be offered `image_generation`.
     pub makes_pictures: bool,
@@ -153,7 +153,8 @@ pub struct Mcp {
 }
 
 /// Makes the tools of a container, of which a response gets those that it asked for: Python for
-/// `code_interpreter`, the shell for a `shell` whose environment is a container.
+/// `code_interpreter`, the shell and the patches for a `shell` and an `apply_patch` whose environment
+/// is a container.
 pub type ToolFactory = Arc<dyn Fn(Workplace) -> Vec<Box<dyn Tool>> + Send + Sync>;
 
 /// What the server may use up.

@@ -1,5 +1,5 @@
-//! Where the tools of a response work: the container that its `code_interpreter` and its hosted
-//! `shell` share, and which of the tools there it asked for.
+//! Where the tools of a response work: the container that its `code_interpreter`, its hosted `shell`
+//! and its hosted `apply_patch` share, and which of the tools there it asked for.
 
 use std::io;
 
@@ -32,7 +32,7 @@ fn wanted(tool: &Value, place: &str) -> Result<Option<Wanted>, ApiError> {
     let kind = tool["type"].as_str().unwrap_or_default();
     let value = match kind {
         "code_interpreter" => &tool["container"],
-        "shell" if !runs_at_client(tool)? => &tool["environment"],
+        "shell" | "apply_patch" if !runs_at_client(tool)? => &tool["environment"],
         _ => return Ok(None),
     };
     if let Value::String(id) = value {
@@ -43,10 +43,10 @@ fn wanted(tool: &Value, place: &str) -> Result<Option<Wanted>, ApiError> {
     }
     let fields = Fields::of(value, place)?;
     match (kind, fields.required("type")?) {
-        ("shell", "container_reference") => {
+        ("shell" | "apply_patch", "container_reference") => {
             return Ok(Some(Wanted::Named(fields.required("container_id")?.to_owned())));
         }
-        ("code_interpreter", "auto") | ("shell", "container_auto") => {}
+        ("code_interpreter", "auto") | ("shell" | "apply_patch", "container_auto") => {}
         (_, other) => return Err(fields.bad_word("type", other, "'auto'")),
     }
     if fields.list("skills")?.is_some_and(|skills| !skills.is_empty()) {
@@ -66,11 +66,16 @@ fn wanted(tool: &Value, place: &str) -> Result<Option<Wanted>, ApiError> {
     Ok(Some(Wanted::Automatic(file_ids)))
 }
 
-/// Refuses a hosted shell to a model that has not learnt it.
+/// Refuses what works in a container to a model that knows Python alone.
 pub(crate) fn check_learnt(tools: &[Value], entry: &ModelEntry) -> Result<(), ApiError> {
     for (index, tool) in tools.iter().enumerate() {
-        if entry.python_only && tool["type"] == "shell" && !runs_at_client(tool)? {
-            return Err(ApiError::untrained(&format!("tools[{index}]"), &entry.id, "the shell"));
+        let what = match tool["type"].as_str() {
+            Some("shell") => "the shell",
+            Some("apply_patch") => "apply_patch",
+            _ => continue,
+        };
+        if entry.python_only && !runs_at_client(tool)? {
+            return Err(ApiError::untrained(&format!("tools[{index}]"), &entry.id, what));
         }
     }
     Ok(())
@@ -82,6 +87,10 @@ fn used(item: &Item) -> Option<&str> {
         Item::Known(
             Known::CodeInterpreterCall { container_id, .. }
             | Known::ShellCall {
+                environment: Some(ShellEnvironment::ContainerReference { container_id }),
+                ..
+            }
+            | Known::ApplyPatchCall {
                 environment: Some(ShellEnvironment::ContainerReference { container_id }),
                 ..
             },
@@ -102,7 +111,8 @@ impl App {
     ) -> Result<Option<String>, ApiError> {
         let (mut named, mut file_ids, mut asked) = (None::<String>, vec![], None::<String>);
         for (index, tool) in request.tools.spelt().iter().enumerate() {
-            let field = if tool["type"] == "shell" { "environment" } else { "container" };
+            let is_python = tool["type"] == "code_interpreter";
+            let field = if is_python { "container" } else { "environment" };
             let place = format!("tools[{index}].{field}");
             match wanted(tool, &place)? {
                 None => continue,
@@ -169,12 +179,15 @@ impl App {
         entry: &ModelEntry,
     ) -> io::Result<Vec<Box<dyn Tool>>> {
         let spelt = request.tools.spelt();
-        let asks = |kind: &str| spelt.iter().any(|tool| tool["type"] == kind);
+        let asks = |kind: &str| {
+            spelt.iter().any(|tool| tool["type"] == kind && !runs_at_client(tool).unwrap_or(true))
+        };
         let of_images = images::tools(spelt, &place.folder, entry).await?;
         let mut tools = (self.tools)(place);
         tools.retain(|tool| match tool.shown() {
             Shown::Shell { .. } => asks("shell"),
-            _ => asks("code_interpreter"),
+            Shown::Patch { .. } => asks("apply_patch"),
+            _ => spelt.iter().any(|tool| tool["type"] == "code_interpreter"),
         });
         tools.extend(of_images);
         Ok(tools)

@@ -27,6 +27,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ozone_cost::Amount;
 use ozone_prompt::ToolSpec;
+use ozone_python::OutputFile;
 use ozone_types::{FoundPassage, GeneratedImage, Item, ShellOutput};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -34,6 +35,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use file_search::FileSearchTool;
+pub use ozone_python::files_below;
+pub use patch::PatchTool;
 pub use python::{PythonTool, Source};
 pub use scripted::{ScriptedTool, Step};
 pub use shell::ShellTool;
@@ -117,6 +120,11 @@ pub struct ToolFile {
 }
 
 impl ToolFile {
+    /// One that has a copy on the host.
+    pub(crate) fn kept(file: OutputFile) -> Option<ToolFile> {
+        Some(ToolFile { name: file.name, bytes: file.bytes, host_path: file.host_path? })
+    }
+
     /// The id under which a container's file is cited and asked for: a function of its name.
     pub fn id(container_id: &str, name: &str) -> String {
         let digest = Sha256::digest(format!("{container_id}/{name}"));
@@ -138,6 +146,8 @@ pub enum Shown {
     Shell { container_id: String },
     /// An `image_generation_call`; the argument `svg` holds a drawing.
     ImageGeneration,
+    /// An `apply_patch_call` with its `apply_patch_call_output` behind it.
+    Patch { container_id: String },
     /// An `mcp_call`: any other tool that runs here, by the name it has on its server.
     McpCall { server_label: String, name: String },
     /// A `function_call` with its `function_call_output` behind it.

@@ -1,17 +1,18 @@
 //! Python in the sandbox, as a tool of the model.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use ozone_prompt::ToolSpec;
 use ozone_python::{
-    ExecuteOptions, Execution, Kernel, KernelEvent, KernelPool, Mechanism, Status, Subset,
+    ExecuteOptions, Execution, Kernel, KernelEvent, KernelPool, Mechanism, PythonError, Status,
+    Subset, WorkDir,
 };
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use crate::{Call, OnText, ShellTool, Shown, Tool, ToolError, ToolFile, ToolOutput};
+use crate::{Call, OnText, PatchTool, ShellTool, Shown, Tool, ToolError, ToolFile, ToolOutput};
 
 const DESCRIPTION: &str = "Runs Python code in a stateful Jupyter kernel without network access \
      and returns what it prints, the value of the last expression, and plots. numpy, pandas, \
@@ -88,6 +89,11 @@ impl PythonTool {
         let place = self.has_shell.then(|| self.place.clone());
         ShellTool::new(place, self.container_id.clone())
     }
+
+    /// Changes the files that this Python sees.
+    pub fn patch(&self) -> PatchTool {
+        PatchTool::new(self.place.clone(), self.container_id.clone())
+    }
 }
 
 impl Place {
@@ -100,6 +106,34 @@ impl Place {
                 Err(ToolError::Unavailable("there is no shell without a real Python".to_owned()))
             }
         }
+    }
+
+    /// Works on the container's files where code finds them; without a real Python, where they are
+    /// kept. The job gets the host's folder, too, and names the files that it took away.
+    pub(crate) async fn change<T: Send + 'static>(
+        &mut self,
+        job: impl FnOnce(&WorkDir, Option<&Path>) -> (T, Vec<PathBuf>) + Send + 'static,
+    ) -> Result<(T, Vec<ToolFile>), ToolError> {
+        let internal = |e: PythonError| ToolError::Internal(Box::new(e));
+        if !matches!(self.interpreter, Interpreter::Waiting(Source::Refused { .. })) {
+            self.start().await?;
+        }
+        let folder = self.files_dir.clone();
+        let Interpreter::Kernel(kernel) = &mut self.interpreter else {
+            let Some(folder) = folder else {
+                return Err(ToolError::Unavailable("there is no folder for files".to_owned()));
+            };
+            let changing = move || {
+                std::fs::create_dir_all(&folder)?;
+                Ok::<_, std::io::Error>(job(&WorkDir::open(&folder)?, Some(&folder)).0)
+            };
+            let changed = tokio::task::spawn_blocking(changing).await;
+            let changed = changed.map_err(|e| ToolError::Internal(Box::new(e)))?;
+            return Ok((changed.map_err(|e| ToolError::Internal(Box::new(e)))?, vec![]));
+        };
+        let changed = kernel.change(move |work| job(work, folder.as_deref())).await;
+        let (done, files) = changed.map_err(internal)?;
+        Ok((done, files.into_iter().filter_map(ToolFile::kept).collect()))
     }
 
     async fn start(&mut self) -> Result<(), ToolError> {
@@ -221,13 +255,7 @@ fn to_output(execution: Execution, chars_max: usize) -> ToolOutput {
     ToolOutput {
         text: execution.to_model_text(chars_max),
         failed: execution.status != Status::Ok,
-        files: execution
-            .files
-            .into_iter()
-            .filter_map(|f| {
-                Some(ToolFile { name: f.name, bytes: f.bytes, host_path: f.host_path? })
-            })
-            .collect(),
+        files: execution.files.into_iter().filter_map(ToolFile::kept).collect(),
         images: execution.images,
         ..ToolOutput::default()
     }

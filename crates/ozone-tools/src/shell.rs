@@ -173,9 +173,7 @@ impl Tool for ShellTool {
             text.push_str(&format!("\n[{note}]"));
         }
         let failed = ran.status != Status::Ok;
-        let files = ran.files.into_iter().filter_map(|f| {
-            Some(ToolFile { name: f.name, bytes: f.bytes, host_path: f.host_path? })
-        });
+        let files = ran.files.into_iter().filter_map(ToolFile::kept);
         Ok(ToolOutput { text, failed, files: files.collect(), shell, ..ToolOutput::default() })
     }
 }

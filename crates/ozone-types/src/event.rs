@@ -76,6 +76,8 @@ events! {
     ShellCallCommandDone = "response.shell_call_command.done" { output_index: u64, command_index: u64, command: String }
     ShellCallOutputContentDelta = "response.shell_call_output_content.delta" { item_id: ItemId, output_index: u64, command_index: u64, delta: ShellDelta }
     ShellCallOutputContentDone = "response.shell_call_output_content.done" { item_id: ItemId, output_index: u64, command_index: u64, output: Vec<ShellOutput> }
+    ApplyPatchCallOperationDiffDelta = "response.apply_patch_call_operation_diff.delta" { item_id: ItemId, output_index: u64, delta: String }
+    ApplyPatchCallOperationDiffDone = "response.apply_patch_call_operation_diff.done" { item_id: ItemId, output_index: u64, diff: String }
     McpCallInProgress = "response.mcp_call.in_progress" { item_id: ItemId, output_index: u64 }
     McpCallArgumentsDelta = "response.mcp_call_arguments.delta" { item_id: ItemId, output_index: u64, delta: String }
     McpCallArgumentsDone = "response.mcp_call_arguments.done" { item_id: ItemId, output_index: u64, arguments: String }

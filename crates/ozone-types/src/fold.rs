@@ -174,6 +174,7 @@ impl Fold {
             | EventKind::FunctionCallArgumentsDelta { item_id, output_index, delta, .. }
             | EventKind::CustomToolCallInputDelta { item_id, output_index, delta, .. }
             | EventKind::McpCallArgumentsDelta { item_id, output_index, delta, .. }
+            | EventKind::ApplyPatchCallOperationDiffDelta { item_id, output_index, delta }
             | EventKind::CodeInterpreterCallCodeDelta { item_id, output_index, delta, .. } => {
                 let open = self.part(*output_index, item_id, name)?;
                 open.part.get_or_insert_default().push_str(delta);
@@ -187,6 +188,7 @@ impl Fold {
             }
             | EventKind::CustomToolCallInputDone { item_id, output_index, input: text }
             | EventKind::McpCallArgumentsDone { item_id, output_index, arguments: text }
+            | EventKind::ApplyPatchCallOperationDiffDone { item_id, output_index, diff: text }
             | EventKind::CodeInterpreterCallCodeDone {
                 item_id, output_index, code: text, ..
             } => {
@@ -382,12 +384,12 @@ fn settle(item: &mut Item, text: &str, is_summary: bool) {
         }
         Known::CustomToolCall { input, .. } => *input = text,
         Known::CodeInterpreterCall { code, .. } => *code = text,
+        Known::ApplyPatchCall { operation, .. } => *operation = operation.clone().with_diff(text),
         Known::FileSearchCall { .. }
         | Known::WebSearchCall { .. }
         | Known::ImageGenerationCall { .. }
         | Known::ShellCall { .. }
         | Known::ShellCallOutput { .. }
-        | Known::ApplyPatchCall { .. }
         | Known::ApplyPatchCallOutput { .. }
         | Known::Compaction { .. }
         | Known::FunctionCallOutput { .. }
@@ -423,6 +425,10 @@ fn same_text(streamed: &Item, done: &Item) -> bool {
         (Known::ShellCallOutput { output: a, .. }, Known::ShellCallOutput { output: b, .. }) => {
             a == b
         }
+        (
+            Known::ApplyPatchCall { operation: a, .. },
+            Known::ApplyPatchCall { operation: b, .. },
+        ) => a == b,
         _ => true,
     }
 }

@@ -200,6 +200,9 @@ pub enum Known {
         id: Option<ItemId>,
         call_id: CallId,
         operation: PatchOperation,
+        /// `None` at the client, as the API has it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        environment: Option<ShellEnvironment>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         status: Option<ItemStatus>,
     },

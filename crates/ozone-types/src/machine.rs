@@ -15,7 +15,7 @@ pub struct ShellAction {
     pub max_output_length: Option<u64>,
 }
 
-/// Where the commands run.
+/// Where commands run, and files are changed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ShellEnvironment {
@@ -67,6 +67,36 @@ pub enum PatchOperation {
     CreateFile { path: String, diff: String },
     UpdateFile { path: String, diff: String },
     DeleteFile { path: String },
+}
+
+impl PatchOperation {
+    pub fn path(&self) -> &str {
+        match self {
+            PatchOperation::CreateFile { path, .. }
+            | PatchOperation::UpdateFile { path, .. }
+            | PatchOperation::DeleteFile { path } => path,
+        }
+    }
+
+    pub fn diff(&self) -> Option<&str> {
+        match self {
+            PatchOperation::CreateFile { diff, .. } | PatchOperation::UpdateFile { diff, .. } => {
+                Some(diff)
+            }
+            PatchOperation::DeleteFile { .. } => None,
+        }
+    }
+
+    /// The same with this diff, if it has one.
+    pub fn with_diff(mut self, new: impl Into<String>) -> Self {
+        match &mut self {
+            PatchOperation::CreateFile { diff, .. } | PatchOperation::UpdateFile { diff, .. } => {
+                *diff = new.into();
+            }
+            PatchOperation::DeleteFile { .. } => {}
+        }
+        self
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

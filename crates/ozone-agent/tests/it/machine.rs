@@ -1,9 +1,10 @@
 //! The shell and patches: here and at the client.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use ozone_agent::{OfferedTools, Request};
-use ozone_tools::{ScriptedTool, Shown};
+use ozone_tools::{PythonTool, ScriptedTool, Shown, Source, Tool};
 use ozone_types::item::Known;
 use ozone_types::{Item, ShellOutcome};
 use serde_json::{Value, json};
@@ -127,6 +128,102 @@ async fn a_patch_is_the_clients_to_apply() {
     let scene = Scene::asking(at_client(tools, input), [says("It failed.")]).await;
     scene.answer().await;
     assert!(format!("{:?}", scene.backend.requests()).contains("failed: no such context"));
+}
+
+/// The tool of a container whose files are this folder's.
+fn patches(folder: &Path) -> Vec<Box<dyn Tool>> {
+    let refused = Source::Refused { cause: "no jail".into() };
+    let python = PythonTool::new(refused, "cntr_1".into(), Some(folder.to_owned()));
+    vec![Box::new(python.patch())]
+}
+
+fn grows() -> Value {
+    json!({"type": "update_file", "path": "a", "diff": "@@\n a\n+a\n"})
+}
+
+#[tokio::test]
+async fn a_patch_in_a_container_is_applied_and_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let creates = json!({"type": "create_file", "path": "a", "diff": "+a\n"});
+    let wrong = json!({"type": "update_file", "path": "b", "diff": "@@\n-a\n+b"});
+    let script = [creates.clone(), wrong].map(|patch| says(&call("apply_patch", patch)));
+    let scene = Scene::new(script.into_iter().chain([says("Done.")])).await;
+    let response = scene.run_tools(scene.store.clone(), patches(folder.path())).await;
+    let names = scene.event_names().await;
+    assert!(
+        names.contains(
+            "response.output_item.added\n\
+             response.apply_patch_call_operation_diff.delta\n\
+             response.apply_patch_call_operation_diff.done\n\
+             response.output_item.done\nresponse.output_item.added\nresponse.output_item.done"
+        ),
+        "{names}"
+    );
+    let items = serde_json::to_value(&response.output).unwrap();
+    let (asked, given) = (&items[0], &items[1]);
+    assert_eq!((&asked["type"], &asked["operation"]), (&json!("apply_patch_call"), &creates));
+    assert_eq!(
+        asked["environment"],
+        json!({"type": "container_reference", "container_id": "cntr_1"})
+    );
+    assert_eq!((&asked["status"], &given["status"]), (&json!("completed"), &json!("completed")));
+    assert_eq!(
+        (&given["call_id"], &given["output"]),
+        (&asked["call_id"], &json!("created `a`, 1 line"))
+    );
+    assert_eq!((&items[2]["status"], &items[3]["status"]), (&json!("completed"), &json!("failed")));
+    assert!(items[3]["output"].as_str().unwrap().contains("there are `a`"), "{}", items[3]);
+    assert_eq!(std::fs::read_to_string(folder.path().join("a")).unwrap(), "a\n");
+
+    let told = format!("{:?}", scene.backend.requests()[2].turns);
+    let mut request = Request::new("scripted", vec![Item::user("And?")], false).unwrap();
+    request.earlier = response.output;
+    let next = Scene::asking(request, [says("So.")]).await;
+    next.run_tools(next.store.clone(), patches(folder.path())).await;
+    let again = format!("{:?}", next.backend.requests()[0].turns);
+    for said in ["created `a`, 1 line", "failed: there is no file `b`; there are `a`"] {
+        assert!(told.contains(said) && again.contains(said), "{said}: {told} {again}");
+    }
+}
+
+/// Also where the change was made and nobody had noted that it was.
+#[tokio::test]
+async fn a_patch_that_is_killed_behind_any_append_is_applied_once() {
+    let script = [says(&call("apply_patch", grows())), says(&call("apply_patch", grows()))];
+    let scene = Scene::new(script.into_iter().chain([says("Done.")])).await;
+    let recorder = Arc::new(Recorder::default());
+    scene.create_in(&*recorder).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = |folder: &Path| folder.join("a");
+    std::fs::write(file(folder.path()), "a\n").unwrap();
+    let whole = scene.run_tools(recorder.clone(), patches(folder.path())).await;
+    assert_eq!(std::fs::read_to_string(file(folder.path())).unwrap(), "a\na\na\n");
+    let appends = recorder.appends();
+    assert!(appends.len() > 10, "a test with few places to stop shows little");
+    for stop in 0..appends.len() {
+        let count = |kind: &str| {
+            let records = appends[..stop].iter().flat_map(|append| &append.records);
+            records.filter(|record| record["record"] == kind).count()
+        };
+        for made in count("tool_done")..=count("tool_started") {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(file(folder.path()), "a\n").unwrap();
+            for step in 1..=made {
+                let call = ozone_tools::Call {
+                    key: format!("{}:{step}:0", scene.id),
+                    arguments: grows().to_string(),
+                    timeout: std::time::Duration::from_secs(60),
+                    output_chars_max: 1_000,
+                    cancel: tokio_util::sync::CancellationToken::new(),
+                };
+                patches(folder.path())[0].call(call, &mut |_| {}).await.unwrap();
+            }
+            let resumed = scene.killed_with(&appends[..stop], patches(folder.path())).await;
+            assert_eq!(show(&resumed), show(&whole), "behind append {stop}, {made} made");
+            let text = std::fs::read_to_string(file(folder.path())).unwrap();
+            assert_eq!(text, "a\na\na\n", "behind append {stop}, {made} made");
+        }
+    }
 }
 
 #[test]

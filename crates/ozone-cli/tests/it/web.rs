@@ -102,6 +102,24 @@ fn only_what_the_work_made_is_listed_and_a_failure_says_why() {
 }
 
 #[test]
+fn files_are_changed_where_python_finds_them() {
+    let creates = json!({"type": "create_file", "path": "a.py", "diff": "+n = 6\n+print(n * 7)"});
+    let updates = json!({"type": "update_file", "path": "a.py", "diff": "@@\n-n = 6\n+n = 7"});
+    let script = json!([
+        calls("apply_patch", creates),
+        calls("apply_patch", updates),
+        runs("exec(open('a.py').read())"),
+        says("49."),
+    ]);
+    let output = Home::scripted(script, 0).run(&["ask", "What is it?"]);
+    let told = stderr(&output);
+    for line in ["▶ create a.py", "  created `a.py`, 2 lines", "  -n = 6", "  +n = 7", "  49"] {
+        assert!(told.lines().any(|told| told == line), "{line}: {told}");
+    }
+    assert!(told.contains("3 tool calls"), "{told}");
+}
+
+#[test]
 fn the_doctor_asks_the_search_engine() {
     let address = site();
     let web = format!("[[web.search]]\nkind = \"searxng\"\nurl = \"http://{address}/\"\n");

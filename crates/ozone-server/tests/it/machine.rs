@@ -58,6 +58,47 @@ async fn a_patch_goes_round() {
 }
 
 #[tokio::test]
+async fn a_patch_in_a_container_is_made_there_and_the_next_turn_finds_it() {
+    let creates = json!({"type": "create_file", "path": "src/a.txt", "diff": "+a\n+b\n"});
+    let updates = json!({"type": "update_file", "path": "src/a.txt", "diff": "@@\n-b\n+c\n"});
+    let escapes = json!({"type": "delete_file", "path": "../../secret"});
+    let takes = [
+        Take::new([calls("apply_patch", creates.clone()), says("Made.")]),
+        Take::new([calls("apply_patch", updates), calls("apply_patch", escapes), says("Done.")]),
+    ];
+    let server = Setup::with(ScriptedBackend::takes(takes)).start().await;
+    std::fs::write(server.containers.path().join("secret"), "s").unwrap();
+    let tools = json!([{"type": "apply_patch", "environment": {"type": "container_auto"}}]);
+    let choice = json!({"type": "apply_patch"});
+    let body = json!({"input": "Write it.", "tools": tools, "tool_choice": choice, "seed": 0});
+    let stream = server.stream(body).await.sound();
+    assert!(stream.frames.iter().any(|f| f.contains("apply_patch_call_operation_diff.done")));
+    let first = stream.last();
+    let kinds = |response: &Value| -> Vec<Value> {
+        response["output"].as_array().unwrap().iter().map(|item| item["type"].clone()).collect()
+    };
+    let call = ["apply_patch_call", "apply_patch_call_output"];
+    assert_eq!(kinds(&first), [&call[..], &["message"]].concat());
+    assert_eq!((&first["output"][0]["operation"], &first["tools"]), (&creates, &tools));
+    let container = first["output"][0]["environment"]["container_id"].as_str().unwrap().to_owned();
+    let files = server.get(&format!("/v1/containers/{container}/files")).await.ok();
+    assert_eq!(files["data"][0]["path"], "/mnt/data/src/a.txt", "{files}");
+
+    let body = json!({"input": "Change it.", "tools": tools, "seed": 1,
+        "previous_response_id": first["id"]});
+    let second = server.respond(body).await;
+    assert_eq!(kinds(&second), [&call[..], &call[..], &["message"]].concat());
+    assert_eq!(second["output"][0]["environment"]["container_id"], container);
+    let path = server.containers.path().join(&container).join("src/a.txt");
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "a\nc\n");
+    assert_eq!(second["output"][3]["status"], "failed");
+    let told = second["output"][3]["output"].as_str().unwrap();
+    assert!(told.contains("leads out of the folder"), "{told}");
+    assert!(server.containers.path().join("secret").exists());
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_shell_in_a_container_has_one_and_no_network() {
     let server = TestServer::scripted([says("Hello."), says("Hello.")]).await;
     let post = |environment: Value| {
@@ -99,6 +140,10 @@ async fn a_model_that_knows_python_alone_is_refused_a_shell_in_a_container() {
         let tools = json!([python, {"type": "shell", "environment": environment}]);
         server.post("/v1/responses", json!({"model": "scripted", "input": "?", "tools": tools}))
     };
+    let patch = json!({"type": "apply_patch", "environment": {"type": "container_auto"}});
+    let body = json!({"model": "scripted", "input": "?", "tools": [patch]});
+    let answer = server.post("/v1/responses", body).await;
+    assert_eq!(answer.error(), "400 tools[0] unsupported_parameter");
     for kind in ["container_auto", "container_reference"] {
         let answer = post(json!({"type": kind, "container_id": "cntr_x"})).await;
         assert!(answer.body["error"]["message"].as_str().unwrap().contains("ask another one"));

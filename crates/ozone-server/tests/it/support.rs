@@ -7,10 +7,11 @@ use futures::StreamExt;
 use ozone_model::{ModelBackend, Script, ScriptedBackend};
 use ozone_server::{
     Accounts, Keys, Mcp, ModelEntry, SealingKey, ServeError, Server, ServerLimits, ToolFactory,
+    Workplace,
 };
 use ozone_store::{Library, MemoryStore};
 use ozone_tools::egress::Egress;
-use ozone_tools::{ScriptedTool, Step};
+use ozone_tools::{PythonTool, ScriptedTool, Source, Step, Tool};
 use ozone_types::{Event, Fold};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -59,8 +60,14 @@ impl Setup {
 
     fn server(&self) -> Server {
         let steps = self.tool_steps.clone();
-        let tools: ToolFactory =
-            Arc::new(move |_| vec![Box::new(ScriptedTool::new(steps.clone())) as _]);
+        let tools: ToolFactory = Arc::new(move |place: Workplace| {
+            let refused = Source::Refused { cause: "no jail".into() };
+            let python = PythonTool::new(refused, place.container_id, Some(place.folder));
+            vec![
+                Box::new(ScriptedTool::new(steps.clone())) as Box<dyn Tool>,
+                Box::new(python.patch()),
+            ]
+        });
         Server {
             models: self.models.clone(),
             store: self.store.clone(),

@@ -6,6 +6,7 @@ mod documents;
 mod egress;
 #[cfg(feature = "image")]
 mod images;
+mod patches;
 #[cfg(feature = "web")]
 mod web;
 
