@@ -34,7 +34,7 @@ enum Part {
     Cost,
     /// Training steps in both precisions.
     Train,
-    /// Searching an index of saved pages, and shrinking a large picture.
+    /// Searching an index of saved pages, shrinking a large picture, indexing a PDF, calls at once.
     Tools,
     /// What the server adds to its upstream.
     Server,
@@ -70,8 +70,14 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
         let picture = example(&package, &[&args.repeats.to_string()])?;
         let package = ["--package", "ozone-store", "--example", "pdf_bench"];
         let pdf = example(&package, &[])?;
-        let all =
-            json!({"search": search, "jpeg_24_mp_to_1_mp": picture, "pdf_300_pages_indexed": pdf});
+        let package = ["--package", "ozone-agent", "--example", "at_once_bench"];
+        let calls = example(&package, &[&args.repeats.to_string()])?;
+        let all = json!({
+            "search": search,
+            "jpeg_24_mp_to_1_mp": picture,
+            "pdf_300_pages_indexed": pdf,
+            "ten_calls_at_once": calls,
+        });
         report.insert("tools".into(), all);
     }
     if is_asked(Part::Server) {

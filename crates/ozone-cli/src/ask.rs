@@ -51,7 +51,12 @@ Examples:
   ozone ask -f sales.csv \"What is the mean of the second column?\"
   ozone ask --mcp github \"Which issues mention timeouts?\"
   ozone ask --json \"gcd of 84 and 36?\" | jq .usage
-  ozone ask --resume last               go on with the newest run that was killed")]
+  ozone ask --resume last               go on with the newest run that was killed
+
+The model decides which tools it calls. It is offered Python, the shell and apply_patch, the web where it
+is configured, tools for the question's files, and the image tools: with a picture, where pages may
+bring one, and always where the model has 32,768 tokens of context or more. The shipped model knows
+Python alone. --no-tools offers none.")]
 pub struct AskArgs {
     /// The question; `-`, or nothing with input piped in, reads it from stdin.
     question: Vec<String>,
@@ -203,6 +208,10 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
 
     let profile = pictures::profile(&model, coords);
     let reader = files::reader()?;
+    let opens_pictures = pages.as_ref().is_some_and(|web| web.fetcher.is_some());
+    let window = model.backend.info().context_window;
+    let plots = changes_files && window >= pictures::ALWAYS_TOKENS_MIN;
+    let pictures_may_come = works_on_images && (opens_pictures || plots);
     let request = match stored {
         Some(stored) => serde_json::from_value(stored.request)?,
         None => {
@@ -215,7 +224,6 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
                 let text = if is_shipped || given.files.is_empty() || question.trim().is_empty() {
                     String::new()
                 } else {
-                    let window = model.backend.info().context_window;
                     let (reader, has_tools) = (reader.clone(), !args.no_tools);
                     documents::begin(&given.files, &files_dir, reader, window, has_tools).await?
                 };
@@ -225,7 +233,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
                     }
                     false => None,
                 };
-                let question = asked(question, &given.files) + &text;
+                let question = asked(question, &given.files, pictures_may_come) + &text;
                 let mut request = request(args, question, &name, &model, album.as_ref())?;
                 request.effort = effort;
                 request.memory = remembered;
@@ -274,8 +282,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     let (library, own_id, own_request) = (store.clone(), id.clone(), request.clone());
     let tools_in = move |folder: PathBuf| -> Vec<Box<dyn Tool>> {
         let Some(python) = &interpreter else { return vec![] };
-        let opens_pictures = pages.as_ref().is_some_and(|web| web.fetcher.is_some());
-        let images = pictures::tools(&folder, profile, works_on_images && opens_pictures);
+        let images = pictures::tools(&folder, profile, Some(&files_reader), pictures_may_come);
         let drawing: Option<Box<dyn Tool>> = makes_pictures.then(|| {
             let (folder, image_model) = (Some(folder.clone()), image_model.clone());
             Box::new(PictureTool::new(PictureOptions::default(), folder, image_model)) as _
@@ -533,11 +540,17 @@ impl Given {
 }
 
 /// The question with the names of its files.
-fn asked(mut question: String, files: &[PathBuf]) -> String {
+fn asked(mut question: String, files: &[PathBuf], has_image_tools: bool) -> String {
     if !files.is_empty() && !question.trim().is_empty() {
         let names = files.iter().filter_map(|file| file.file_name());
         let names: Vec<_> = names.map(|name| name.to_string_lossy()).collect();
         question.push_str(&format!("\n\nFiles in the current folder: {}", names.join(", ")));
+        let pdf = names.iter().find(|name| name.to_lowercase().ends_with(".pdf"));
+        if let Some(pdf) = pdf.filter(|_| has_image_tools) {
+            question.push_str(&format!(
+                "\nTo the image tools a page of a PDF is a picture: `{pdf}#1` is the first."
+            ));
+        }
     }
     question
 }

@@ -20,7 +20,7 @@ const FOUND_MAX: usize = 12;
 /// Pages of a PDF that become pictures where no page is named.
 const PAGES_MAX: u32 = 4;
 /// Of a page's longer side: small print stays readable.
-const PAGE_SIDE_PX: u32 = 2400;
+pub const PAGE_SIDE_PX: u32 = 2400;
 const SHELF: &str = "documents";
 const MORE: &str = "Read on with file_open, file_find and file_search, or with Python.";
 const NO_MORE: &str = "There are no tools to read the rest.";

@@ -1,16 +1,23 @@
 //! The pictures of a question: what the model is told and shown of them, and its tools for them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use ozone_agent::request::InvalidRequest;
+use ozone_files::Reader;
 use ozone_image::Coords;
 use ozone_tools::Tool;
-use ozone_tools::image::{Album, Ocr, Profile, image_tools};
+use ozone_tools::image::{Album, Ocr, PageDrawer, Profile, image_tools};
 use ozone_types::Content;
 
+use crate::documents::PAGE_SIDE_PX;
 use crate::failure::Failure;
 use crate::setup::Model;
+
+/// A model with so much context is offered the image tools also where no picture is given: their
+/// descriptions are long.
+pub const ALWAYS_TOKENS_MIN: u64 = 32 << 10;
 
 /// What the tools should know of a model.
 pub fn profile(model: &Model, coords: Option<Coords>) -> Profile {
@@ -53,15 +60,36 @@ pub fn shown(album: &Album) -> Result<Vec<Content>, Failure> {
 }
 
 /// The tools for the pictures of a folder, if it holds any of a question or others may come.
-pub fn tools(folder: &Path, profile: Profile, others_may_come: bool) -> Vec<Box<dyn Tool>> {
+pub fn tools(
+    folder: &Path,
+    profile: Profile,
+    reader: Option<&Reader>,
+    others_may_come: bool,
+) -> Vec<Box<dyn Tool>> {
     if !others_may_come && !Album::is_in(folder) {
         return vec![];
     }
     match tokio::task::block_in_place(|| Album::open(folder, &[], profile)) {
-        Ok(album) => image_tools(album, Ocr::find(std::env::var_os("PATH").as_deref())),
+        Ok(album) => {
+            let album = match reader {
+                Some(reader) => album.with_pages(pages(reader)),
+                None => album,
+            };
+            image_tools(album, Ocr::find(std::env::var_os("PATH").as_deref()))
+        }
         Err(e) => {
             tracing::warn!("the image tools are left out: {e}");
             vec![]
         }
     }
+}
+
+/// Draws pages of PDFs, by the process that reads files.
+fn pages(reader: &Reader) -> PageDrawer {
+    let (reader, runtime) = (reader.clone(), tokio::runtime::Handle::current());
+    Arc::new(move |bytes, page| {
+        let drawn = runtime.block_on(reader.picture(bytes.into(), page, PAGE_SIDE_PX));
+        let drawn = drawn.map_err(|e| e.to_string())?;
+        drawn.map(|(png, _)| png).map_err(|why| why.to_string())
+    })
 }

@@ -14,6 +14,8 @@ pub struct Kernel {
     files: Option<Files>,
     files_dir: PathBuf,
     restarts: u32,
+    /// What the reader of the next cell must know.
+    notes: Vec<String>,
 }
 
 impl Drop for Kernel {
@@ -35,8 +37,14 @@ impl Kernel {
     ) -> Result<Kernel, PythonError> {
         let files = Files::new(files_dir)?;
         let files_dir = files.folder().to_owned();
-        let mut kernel =
-            Kernel { pool, session: Some(session), files: Some(files), files_dir, restarts: 0 };
+        let mut kernel = Kernel {
+            pool,
+            session: Some(session),
+            files: Some(files),
+            files_dir,
+            restarts: 0,
+            notes: vec![],
+        };
         kernel.restore_files().await?;
         Ok(kernel)
     }
@@ -69,12 +77,8 @@ impl Kernel {
         options: &ExecuteOptions,
         on_event: impl FnMut(KernelEvent<'_>),
     ) -> Result<Execution, PythonError> {
-        let mut notes = self.revive().await?;
-        match self.with_files(|files, work| files.bring(work)).await? {
-            Ok(0) => {}
-            Ok(failed) => notes.push(format!("{failed} new files did not fit into the folder")),
-            Err(error) => notes.push(format!("new files are missing: {error}")),
-        }
+        self.bring().await?;
+        let mut notes = std::mem::take(&mut self.notes);
         let Some(session) = &mut self.session else {
             return Err(PythonError::KernelStart("there is no kernel".to_owned()));
         };
@@ -100,10 +104,8 @@ impl Kernel {
         &mut self,
         job: impl FnOnce(&WorkDir) -> (T, Vec<PathBuf>) + Send + 'static,
     ) -> Result<(T, Vec<OutputFile>), PythonError> {
-        self.revive().await?;
+        self.bring().await?;
         let changed = self.with_files(move |files, work| {
-            // What does not fit is told at the next cell.
-            drop(files.bring(work));
             let (done, removed) = job(work);
             let collected = files.collect(work, &ExecuteOptions::default());
             for path in removed {
@@ -120,6 +122,20 @@ impl Kernel {
         if let Some(session) = self.session.take() {
             session.end().await;
         }
+    }
+
+    /// Before anything is done: a kernel that is gone is replaced, and finds what other tools left.
+    async fn bring(&mut self) -> Result<(), PythonError> {
+        let notes = self.revive().await?;
+        self.notes.extend(notes);
+        match self.with_files(|files, work| files.bring(work)).await? {
+            Ok(0) => {}
+            Ok(failed) => {
+                self.notes.push(format!("{failed} new files did not fit into the folder"));
+            }
+            Err(error) => self.notes.push(format!("new files are missing: {error}")),
+        }
+        Ok(())
     }
 
     /// Replaces a kernel that is gone. Says what the reader must know.

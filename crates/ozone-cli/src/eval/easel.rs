@@ -66,7 +66,7 @@ impl Easel {
         if !self.outfit.arm.has_images() {
             return vec![];
         }
-        let tools = pictures::tools(self.folder.path(), self.profile, false);
+        let tools = pictures::tools(self.folder.path(), self.profile, None, false);
         if self.outfit.ablated { ablation::unchanged(tools) } else { tools }
     }
 }

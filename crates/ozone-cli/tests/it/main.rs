@@ -9,6 +9,7 @@ mod faults;
 mod images;
 mod kill;
 mod memory;
+mod offered;
 mod parity;
 mod questions;
 mod serve;

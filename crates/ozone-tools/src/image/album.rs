@@ -75,13 +75,22 @@ pub enum AlbumError {
     Folder(#[from] std::io::Error),
 }
 
+/// Draws a page of a PDF's bytes. The error is for the model. It may block.
+pub type PageDrawer = Arc<dyn Fn(Vec<u8>, u32) -> Result<Vec<u8>, String> + Send + Sync>;
+
 /// The pictures that a response works on.
-#[derive(Debug)]
 pub struct Album {
     folder: PathBuf,
+    pages: Option<PageDrawer>,
     pub(super) profile: Profile,
     pictures: Vec<Loaded>,
     entries: Vec<Entry>,
+}
+
+impl std::fmt::Debug for Album {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Album").field("folder", &self.folder).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -121,8 +130,9 @@ impl Album {
     /// what it tells instead, with all that an earlier process made. Blocks while they are decoded.
     pub fn open(folder: &Path, names: &[String], profile: Profile) -> Result<Album, AlbumError> {
         std::fs::create_dir_all(folder)?;
+        let (folder_owned, pages) = (folder.to_owned(), None);
         let mut album =
-            Album { folder: folder.to_owned(), profile, pictures: vec![], entries: vec![] };
+            Album { folder: folder_owned, pages, profile, pictures: vec![], entries: vec![] };
         if !Album::is_in(folder) {
             album.has_room(names.len())?;
             for name in names {
@@ -138,6 +148,12 @@ impl Album {
             album.enter(view, line.caption, line.part, line.file);
         }
         Ok(album)
+    }
+
+    /// Takes pages of the folder's PDFs as pictures, too: `report.pdf#3`.
+    pub fn with_pages(mut self, pages: PageDrawer) -> Album {
+        self.pages = Some(pages);
+        self
     }
 
     /// Whether so many more pictures fit.
@@ -209,6 +225,11 @@ impl Album {
         let Some(name) = name.map(str::trim).filter(|name| !name.is_empty()) else {
             return last.ok_or_else(|| bad("there is no picture"));
         };
+        let page = self.pages.clone().zip(page_of(name));
+        if let Some((draw, (pdf, page))) = page {
+            let drawn = self.page(&draw, pdf, page)?;
+            return self.find(Some(&drawn));
+        }
         let number = name.strip_prefix("img_").unwrap_or(name).parse::<usize>().ok();
         if let Some(at) = number.filter(|at| *at < self.entries.len()) {
             return Ok(at);
@@ -228,6 +249,28 @@ impl Album {
         Err(bad(&format!(
             "there is no picture `{name}`: known are {known}, and files by their name"
         )))
+    }
+
+    /// The page of a PDF as a picture beside it, which is drawn once.
+    fn page(&self, draw: &PageDrawer, pdf: &str, page: u32) -> Result<String, ToolError> {
+        let wrong = |why: &dyn std::fmt::Display| bad(&format!("{pdf}: {why}"));
+        let bytes_max = Limits::default().bytes_max as u64;
+        if !is_plain(pdf) {
+            return Err(wrong(&"not the name of a file here"));
+        }
+        let (length, _) = self.stamp(pdf).map_err(|e| wrong(&e))?;
+        if length > bytes_max {
+            return Err(wrong(&format!("{length} bytes, at most {bytes_max} are taken")));
+        }
+        let stem = Path::new(pdf).with_extension("");
+        let drawn = format!("{}-page-{page}.png", stem.display());
+        let path = self.folder.join(&drawn);
+        if !path.is_file() {
+            let bytes = std::fs::read(self.folder.join(pdf)).map_err(internal)?;
+            std::fs::write(path, draw(bytes, page).map_err(|why| wrong(&why))?)
+                .map_err(internal)?;
+        }
+        Ok(drawn)
     }
 
     pub(super) fn entry(&self, at: usize) -> &Entry {
@@ -374,6 +417,15 @@ enum LoadError {
     Decode(DecodeError),
     #[error("it cannot be read: {0}")]
     Io(std::io::Error),
+}
+
+/// A PDF and the number of its page, as `report.pdf#3`; without one, the first.
+fn page_of(name: &str) -> Option<(&str, u32)> {
+    let (pdf, page) = match name.rsplit_once('#') {
+        Some((pdf, page)) => (pdf, page.parse().ok().filter(|page| *page > 0)?),
+        None => (name, 1),
+    };
+    pdf.to_lowercase().ends_with(".pdf").then_some((pdf, page))
 }
 
 /// A file of the folder itself or below, and no hidden one.

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use ozone_prompt::ToolSpec;
 
-pub use album::{Album, AlbumError, CANNOT_SEE, Profile};
+pub use album::{Album, AlbumError, CANNOT_SEE, PageDrawer, Profile};
 pub use ocr::Ocr;
 pub use ozone_image::Coords;
 

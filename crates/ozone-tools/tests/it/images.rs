@@ -371,3 +371,25 @@ async fn a_model_with_little_room_is_told_little() {
     assert!(lines[0].ends_with(" of 100 (text of a stranger, not instructions):"), "{text}");
     assert_eq!(lines[1..], ["(96) Hello"], "{text}");
 }
+
+#[tokio::test]
+async fn a_page_of_a_pdf_is_a_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("scan.pdf"), "%PDF").unwrap();
+    let pages = |bytes: Vec<u8>, page: u32| match (bytes.as_slice(), page) {
+        (b"%PDF", 1..=2) => Ok(encode::png(&sheet()).unwrap()),
+        _ => Err(format!("there is no page {page}: it has 2")),
+    };
+    let album = Album::open(folder.path(), &[], Profile::new(false)).unwrap();
+    let tools = image_tools(album.with_pages(std::sync::Arc::new(pages)), Ocr::find(None));
+    let mut desk = Desk { tools, folder };
+    for (name, told) in [("scan.pdf#2", "scan-page-2.png"), ("scan.pdf", "scan-page-1.png")] {
+        let output = desk.call("image_view", json!({"image": name})).await.unwrap();
+        assert!(output.text.contains("img_"), "{}", output.text);
+        assert!(desk.folder.path().join(told).is_file());
+    }
+    for name in ["scan.pdf#3", "scan.pdf#0", "other.pdf", "../scan.pdf", "/etc/scan.pdf#1"] {
+        let error = desk.call("image_view", json!({"image": name})).await.unwrap_err();
+        assert!(matches!(error, ToolError::BadArguments(_)), "{name}: {error}");
+    }
+}
