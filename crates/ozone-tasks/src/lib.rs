@@ -142,6 +142,8 @@ pub struct Question {
     pub offer: Offer,
 }
 
+const PICTURES_SEED: u64 = 0x9_1c70_5e5d;
+
 /// Draws questions of all kinds.
 pub struct Generator {
     kinds: Vec<Kind>,
@@ -181,7 +183,8 @@ impl Generator {
 
     /// Draws this share of the questions from those about pictures.
     pub fn with_pictures(mut self, share: f64) -> Result<Self, WordingError> {
-        let pictures = Generator::pictures(self.split, self.seed)?;
+        // Draws of its own: those of this seed have decided that it is asked.
+        let pictures = Generator::pictures(self.split, self.seed ^ PICTURES_SEED)?;
         self.pictures = Some((Box::new(pictures), share));
         Ok(self)
     }

@@ -87,7 +87,7 @@ fn traces_are_what_the_template_renders() {
     };
     let questions =
         (0..200).map(|i| plain.question(i)).chain((0..50).map(|i| pictures.question(i)));
-    for (index, question) in questions.enumerate() {
+    for question in questions {
         let segments = render::segments(&question);
         let images = || ozone_tasks::IMAGE_TOOLS.iter().map(|name| tool(name));
         let tools = match question.offer {

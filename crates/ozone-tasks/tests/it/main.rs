@@ -33,6 +33,17 @@ fn questions_about_pictures_are_short() {
 }
 
 #[test]
+fn every_kind_about_pictures_is_drawn_beside_the_others() {
+    let generator = Generator::new(Split::Train, 7).unwrap().with_pictures(0.3).unwrap();
+    let drawn: Vec<String> = (0..3_000).map(|index| generator.question(index).kind).collect();
+    let share = drawn.iter().filter(|kind| kind.starts_with("picture/")).count();
+    assert!((800..1_000).contains(&share), "{share}");
+    for kind in Generator::pictures(Split::Train, 7).unwrap().kinds() {
+        assert!(drawn.iter().any(|name| name == kind.name), "{}", kind.name);
+    }
+}
+
+#[test]
 fn a_question_depends_on_its_seed_and_index_alone() {
     let (a, b) =
         (Generator::new(Split::Train, 3).unwrap(), Generator::new(Split::Train, 3).unwrap());
