@@ -1,10 +1,12 @@
 //! What is trained is what is served: the trainer and llama.cpp give the same tokens and logits,
 //! and the chat template renders what the trainer rendered.
 
+use std::path::Path;
+
 use ozone_model::engine::{Engine, EngineOptions, GenerateRequest, Generated};
 use ozone_model::{LocalBackend, ModelBackend, SampleRequest, Sampling, Turn};
 use ozone_prompt::{Message, ToolSpec};
-use ozone_tasks::{Call, Generator, Offer, Split, render};
+use ozone_tasks::{Call, Generator, Offer, Question, Split, render};
 use ozone_train::export::{self, GgufType, ModelCard};
 use ozone_train::model::{ModelConfig, Weights};
 use ozone_train::tokenizer::Tokenizer;
@@ -75,20 +77,34 @@ fn burn_and_llama_cpp_agree_on_tokens_and_logprobs() {
 fn traces_are_what_the_template_renders() {
     let shipped =
         concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/ozone-mini/ozone-mini-q8_0.gguf");
-    let backend = LocalBackend::load("ozone-mini", shipped, EngineOptions::default()).unwrap();
-    let vocab = backend.engine().vocab().clone();
     let plain = Generator::new(Split::HeldOut, 5).unwrap();
+    let questions: Vec<Question> = (0..200).map(|i| plain.question(i)).collect();
+    assert_rendered(Path::new(shipped), &questions);
+    // The template of the next export; the shipped file offers one tool, where both are the same.
+    let texts = texts();
+    let tokenizer = Tokenizer::train(texts.iter().map(String::as_str), 1024).unwrap();
+    let config = ModelConfig { vocab_size: 1024, ..ModelConfig::default() };
+    let weights = Weights::init(&config, 7).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    export::gguf(&path, &weights, &tokenizer, &card(), GgufType::Q8_0).unwrap();
     let pictures = Generator::pictures(Split::HeldOut, 5).unwrap();
+    let pictures = (0..50).map(|i| pictures.question(i));
+    let questions: Vec<Question> = questions.into_iter().take(50).chain(pictures).collect();
+    assert_rendered(&path, &questions);
+}
+
+fn assert_rendered(model: &Path, questions: &[Question]) {
+    let backend = LocalBackend::load("ozone-mini", model, EngineOptions::default()).unwrap();
+    let vocab = backend.engine().vocab().clone();
     let tool = |name: &str| ToolSpec {
         name: name.to_owned(),
         description: String::new(),
         parameters: serde_json::json!({"type": "object"}),
         grammar: None,
     };
-    let questions =
-        (0..200).map(|i| plain.question(i)).chain((0..50).map(|i| pictures.question(i)));
     for question in questions {
-        let segments = render::segments(&question);
+        let segments = render::segments(question);
         let images = || ozone_tasks::IMAGE_TOOLS.iter().map(|name| tool(name));
         let tools = match question.offer {
             Offer::Python => vec![tool("python")],

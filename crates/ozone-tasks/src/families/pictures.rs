@@ -190,7 +190,7 @@ const PAPER: &str = "It is a photo of paper: show it straight on, then read.";
 /// Which line, in words, counted from 0.
 fn nth(rng: &mut Rng, at: usize, count: usize) -> String {
     let n = at + 1;
-    let ordinal = surface::ordinal(n as i64);
+    let suffix = surface::ordinal(n as i64);
     if n == count && rng.chance(0.35) {
         return (*rng.pick(&["the last line", "the bottom line"])).to_owned();
     }
@@ -199,7 +199,7 @@ fn nth(rng: &mut Rng, at: usize, count: usize) -> String {
     }
     match rng.below(5) {
         0 | 1 => format!("line {n}"),
-        2 => format!("the {ordinal} line"),
+        2 => format!("the {n}{suffix} line"),
         3 => format!("line {n} from the top"),
         _ => format!("line number {n}"),
     }
