@@ -70,8 +70,8 @@ impl<'a> Seeker<'a> {
             }
         }
         // `@@ def f` for `def f(x):`.
-        let begins = |line: &&str| line.trim_start().starts_with(anchor.trim());
-        let at = self.lines.iter().skip(from).position(|line| begins(&line));
+        let mut lines = self.lines.iter().skip(from);
+        let at = lines.position(|line| line.trim_start().starts_with(anchor.trim()));
         at.map(|at| from + at + 1)
     }
 
