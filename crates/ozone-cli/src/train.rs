@@ -36,7 +36,7 @@ Examples:
   ozone train runs/mini --measure-wordings difficult.jsonl
   ozone train runs/new --grow-from runs/mini --practise difficult.jsonl --learning-rate 0.003
                                              find the wordings that a model misreads, then practise them
-  ozone train runs/seeing --grow-from runs/mini --pictures 0.4 --learning-rate 0.003
+  ozone train runs/seeing --grow-from runs/mini --pictures 0.35 --learning-rate 0.0015
                                              learn to read print in pictures with the image tools
   ozone train runs/rl --reinforce-from runs/mini --steps 200
                                              learn from rewards (GRPO) through the real loop")]
