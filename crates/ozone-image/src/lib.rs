@@ -16,6 +16,7 @@ pub mod coords;
 mod decode;
 mod draw;
 mod drawing;
+pub mod edges;
 pub mod encode;
 pub mod estimate;
 mod filter;

@@ -136,6 +136,38 @@ pub fn ring(pixels: &RgbImage, centre: [f64; 2], radius: f64, tolerance: u8) -> 
     found
 }
 
+/// Where a curve passes a column of pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Crossing {
+    /// The middle of the curve there.
+    pub at: [f64; 2],
+    /// How much of the column it takes.
+    pub thickness: f64,
+}
+
+/// The longest stretch of a colour in each column: a curve of a chart, as far as no other one hides
+/// it. Columns without it are left out.
+pub fn curve(pixels: &RgbImage, rgb: [u8; 3], tolerance: u8) -> Vec<Crossing> {
+    let column = |x: u32| {
+        let is_near = |y: u32| {
+            let pixel = pixels.get_pixel(x, y);
+            (0..3).all(|c| pixel[c].abs_diff(rgb[c]) <= tolerance)
+        };
+        let (mut best, mut begin) = ([0, 0], 0);
+        for y in 0..pixels.height() {
+            if !is_near(y) {
+                begin = y + 1;
+            } else if y + 1 - begin > best[1] - best[0] {
+                best = [begin, y + 1];
+            }
+        }
+        let [from, to] = best.map(f64::from);
+        let at = [f64::from(x) + 0.5, (from + to) / 2.0];
+        (from < to).then_some(Crossing { at, thickness: to - from })
+    };
+    (0..pixels.width()).filter_map(column).collect()
+}
+
 /// The most samples along one path.
 const SAMPLES_MAX: f64 = 50_000.0;
 

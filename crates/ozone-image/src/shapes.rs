@@ -17,6 +17,11 @@ pub enum Wanted {
         rgb: [u8; 3],
         tolerance: u8,
     },
+    /// Farther from this colour than that: all that lies on a ground.
+    Unlike {
+        rgb: [u8; 3],
+        tolerance: u8,
+    },
     /// The rarer side of Otsu's level.
     Ink,
 }
@@ -85,9 +90,10 @@ impl Part {
 }
 
 fn mask(pixels: &RgbImage, wanted: Wanted) -> Vec<bool> {
-    if let Wanted::Colour { rgb, tolerance } = wanted {
+    if let Wanted::Colour { rgb, tolerance } | Wanted::Unlike { rgb, tolerance } = wanted {
+        let wants_near = matches!(wanted, Wanted::Colour { .. });
         let is_near = |p: &Rgb<u8>| (0..3).all(|c| p[c].abs_diff(rgb[c]) <= tolerance);
-        return pixels.pixels().map(is_near).collect();
+        return pixels.pixels().map(|p| is_near(p) == wants_near).collect();
     }
     let luma = Plane::luma(pixels).to_gray();
     let counts = filter::histogram(&luma);
@@ -96,7 +102,7 @@ fn mask(pixels: &RgbImage, wanted: Wanted) -> Vec<bool> {
     let wants_dark = match wanted {
         Wanted::Bright => false,
         Wanted::Ink => dark * 2 <= u64::from(pixels.width()) * u64::from(pixels.height()),
-        Wanted::Dark | Wanted::Colour { .. } => true,
+        Wanted::Dark | Wanted::Colour { .. } | Wanted::Unlike { .. } => true,
     };
     luma.pixels().map(|p| (p[0] <= level) == wants_dark).collect()
 }

@@ -4,7 +4,7 @@ use image::{Rgb, RgbImage, imageops};
 
 use crate::draw::{self, Mark};
 use crate::map::Rect;
-use crate::view::{View, ViewError};
+use crate::view::{View, ViewError, check};
 
 /// The most tiles of one view.
 pub const TILES_MAX: u32 = 64;
@@ -26,6 +26,28 @@ pub fn tiles(view: &View, columns: u32, rows: u32, overlap: f64) -> Result<Vec<V
         view.crop(Rect::new(x0, y0, x1, y1))
     };
     (0..(columns * rows).min(TILES_MAX)).map(tile).collect()
+}
+
+/// Pictures of one row beside one another and rows below one another, without gaps: the reverse of
+/// cutting. In a row each is as high, and in the sheet each row as wide, as the largest.
+pub fn joined(parts: &[RgbImage], columns: usize) -> Result<RgbImage, ViewError> {
+    let rows: Vec<&[RgbImage]> = parts.chunks(columns.max(1)).collect();
+    let height = |row: &[RgbImage]| row.iter().map(RgbImage::height).max().unwrap_or(0);
+    let width = |row: &[RgbImage]| row.iter().map(RgbImage::width).sum::<u32>();
+    let across = rows.iter().map(|row| width(row)).max().unwrap_or(0);
+    let down = rows.iter().map(|row| height(row)).sum();
+    check(across, down)?;
+    let mut sheet = RgbImage::from_pixel(across, down, Rgb([255; 3]));
+    let mut y = 0;
+    for row in rows {
+        let mut x = 0;
+        for part in row {
+            imageops::replace(&mut sheet, part, x, y);
+            x += i64::from(part.width());
+        }
+        y += i64::from(height(row));
+    }
+    Ok(sheet)
 }
 
 /// A contact sheet of `columns`, each view with its label, of at most so many pixels.

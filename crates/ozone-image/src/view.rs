@@ -254,7 +254,7 @@ impl View {
     }
 }
 
-fn check(width: u32, height: u32) -> Result<(), ViewError> {
+pub(crate) fn check(width: u32, height: u32) -> Result<(), ViewError> {
     if u64::from(width) * u64::from(height) > PIXELS_MAX {
         return Err(ViewError::TooLarge(width, height));
     }

@@ -27,7 +27,7 @@ pub enum Family {
     Degraded,
     /// A photo of a receipt.
     Receipt,
-    /// Values of lines and bars.
+    /// Lines, bars, stacked bars and points: values, crossings, what is greatest.
     Chart,
     /// Gauges and clocks.
     Dial,
@@ -37,6 +37,8 @@ pub enum Family {
     Count,
     /// Angles and lengths of drawn figures.
     Geometry,
+    /// Pieces of a picture, or strips of a page, in another order.
+    Jigsaw,
 }
 
 impl Family {
@@ -50,6 +52,7 @@ impl Family {
         Family::Maze,
         Family::Count,
         Family::Geometry,
+        Family::Jigsaw,
     ];
 
     pub fn name(self) -> &'static str {
@@ -63,6 +66,7 @@ impl Family {
             Family::Maze => "maze",
             Family::Count => "count",
             Family::Geometry => "geometry",
+            Family::Jigsaw => "jigsaw",
         }
     }
 
@@ -78,7 +82,8 @@ impl Family {
             | Family::Degraded
             | Family::Receipt
             | Family::Dial
-            | Family::Chart => true,
+            | Family::Chart
+            | Family::Jigsaw => true,
             Family::Maze | Family::Count | Family::Geometry => false,
         }
     }
@@ -89,7 +94,7 @@ pub const UNREADABLE: &str = "unreadable";
 
 /// Raised whenever the same seed gives another question or picture than before: answers that were
 /// kept for the old ones are then not taken for the new.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// One case in every so many has its information destroyed.
 const UNREADABLE_EACH: u64 = 10;
@@ -149,7 +154,7 @@ impl Case {
         format!("{}#{}", self.family.name(), self.index)
     }
 
-    /// All that follows from is in its name: `oriented/20261122/7/v1`.
+    /// All that follows from is in its name: `oriented/20261122/7/v2`.
     pub fn name(&self) -> String {
         format!("{}/{}/{}/v{VERSION}", self.family.name(), self.seed, self.index)
     }

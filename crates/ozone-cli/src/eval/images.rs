@@ -28,8 +28,9 @@ use crate::setup::{self, Python};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Families: oriented (turned and mirrored text), tiny (a label in a large picture), degraded (blur,
-noise, shadow), receipt, chart, dial (gauges and clocks), maze, count, geometry. Pictures are drawn
-here from the seed; one in ten has what is asked for destroyed, and `unreadable` is right.
+noise, shadow), receipt, chart, dial (gauges and clocks), maze, count, geometry, jigsaw (pieces of a
+picture, strips of a page). Pictures are drawn here from the seed; one in ten has what is asked for
+destroyed, and `unreadable` is right.
 
 Arms: alone (the picture and no tool), images (the image tools), python, full (both).
 
@@ -363,9 +364,9 @@ async fn ocr_table(args: &ImagesArgs) -> Result<(), Failure> {
     if !args.json {
         writeln!(
             out,
-            "Print that is damaged, read as it is and after an operation: characters, words; {} \
-             seeds",
-            args.each
+            "Print that is damaged, read as it is and after an operation. Of 1.000: characters, \
+             then words; {} seeds\n\n{:<34} {:<11}   {:<26} after",
+            args.each, "damage", "as it is", "operation"
         )?;
     }
     for trial in degradation::trials() {

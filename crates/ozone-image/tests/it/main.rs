@@ -2,6 +2,7 @@
 
 mod decoding;
 mod finding;
+mod joining;
 mod painting;
 mod places;
 mod tones;

@@ -5,6 +5,7 @@ mod count;
 mod degraded;
 mod dial;
 mod geometry;
+mod jigsaw;
 mod maze;
 mod oriented;
 mod receipt;
@@ -25,5 +26,6 @@ pub(crate) fn scene(family: Family, wish: Wish, rng: &mut Rng) -> Scene {
         Family::Dial => dial::scene(wish, rng),
         Family::Maze => maze::scene(wish, rng),
         Family::Geometry => geometry::scene(wish, rng),
+        Family::Jigsaw => jigsaw::scene(wish, rng),
     }
 }

@@ -188,6 +188,15 @@ pub(super) fn stretches(text: &str) -> Vec<Stretch> {
     text.lines().filter_map(stretch).collect()
 }
 
+/// The places of a `curve`.
+pub(super) fn curve(text: &str) -> Vec<[f64; 2]> {
+    let place = |line: &str| {
+        let (at, _) = line.strip_prefix('[')?.split_once("] thick ")?;
+        numbers(at).try_into().ok()
+    };
+    text.lines().filter_map(place).collect()
+}
+
 impl Stretch {
     /// Of a line: the middle.
     pub fn middle(&self) -> Option<[f64; 2]> {

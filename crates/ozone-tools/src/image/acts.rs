@@ -279,10 +279,13 @@ fn compared(asked: args::Compare, album: &mut Album) -> Result<ToolOutput, ToolE
 
 fn tiles(asked: args::Tile, album: &mut Album) -> Result<ToolOutput, ToolError> {
     const SIDE_MAX: u32 = 8;
+    let of = album.find(Named::name(&asked.image).as_deref())?;
+    if !asked.boxes.is_empty() {
+        return joined(&asked, of, album);
+    }
     if !((1..=SIDE_MAX).contains(&asked.cols) && (1..=SIDE_MAX).contains(&asked.rows)) {
         return Err(bad(&format!("cols and rows must be 1 to {SIDE_MAX}")));
     }
-    let of = album.find(Named::name(&asked.image).as_deref())?;
     let view = album.entry(of).view.clone();
     let cut = tile::tiles(&view, asked.cols, asked.rows, asked.overlap).map_err(told)?;
     let mut named = vec![];
@@ -298,6 +301,36 @@ fn tiles(asked: args::Tile, album: &mut Album) -> Result<ToolOutput, ToolError> 
     let at = album.add(view, format!("sheet of the tiles of img_{of}"), None)?;
     let note = format!("the tiles are {first} to {last}, row by row");
     shown(album, at, &note)
+}
+
+/// Parts put together again, from the original's pixels.
+fn joined(asked: &args::Tile, of: usize, album: &mut Album) -> Result<ToolOutput, ToolError> {
+    const PARTS_MAX: usize = 64;
+    let count = asked.boxes.len();
+    if count > PARTS_MAX || asked.cols == 0 {
+        return Err(bad(&format!("give at most {PARTS_MAX} `boxes`, and `cols` of at least 1")));
+    }
+    if !asked.turns.is_empty() && asked.turns.len() != count {
+        let turns = asked.turns.len();
+        return Err(bad(&format!("there are {count} boxes and {turns} turns: one for each box")));
+    }
+    let (view, frame) = (album.entry(of).view.clone(), album.frame(of));
+    let mut cut = vec![];
+    for (i, bbox) in asked.boxes.iter().enumerate() {
+        let part = view.crop(frame.rect(*bbox).map_err(told)?).map_err(told)?;
+        cut.push(part.rotate(asked.turns.get(i).copied().unwrap_or(0.0)).map_err(told)?);
+    }
+    let pixels: f64 = cut.iter().map(|v| f64::from(v.width()) * f64::from(v.height())).sum();
+    let most = album.profile.first_pixels_max as f64;
+    let factor = (most / pixels.max(1.0)).sqrt().min(1.0);
+    let mut parts = vec![];
+    for part in cut {
+        parts.push(part.scale(factor).and_then(|part| part.render()).map_err(told)?);
+    }
+    let sheet = tile::joined(&parts, asked.cols as usize).map_err(told)?;
+    let view = View::of(Arc::new(Picture::of(sheet))).within(most as u64).map_err(told)?;
+    let at = album.add(view, format!("{count} parts of img_{of} put together"), None)?;
+    shown(album, at, "")
 }
 
 fn codes(asked: args::Decode, album: &mut Album) -> Result<ToolOutput, ToolError> {

@@ -143,6 +143,8 @@ pub(super) struct Read {
     pub lang: Option<String>,
     #[serde(default)]
     pub orientations: Orientations,
+    #[serde(default)]
+    pub words: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -176,6 +178,8 @@ pub(super) struct Measure {
     pub area_min: Option<u64>,
     #[serde(default)]
     pub skip: Option<usize>,
+    #[serde(default)]
+    pub boxes: Vec<[f64; 4]>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -190,6 +194,8 @@ pub(super) enum What {
     Ring,
     Circle,
     Components,
+    Curve,
+    Edges,
     Sketch,
     Quality,
 }
@@ -229,9 +235,14 @@ pub(super) struct Tile {
     #[serde(default)]
     pub image: Option<Named>,
     pub cols: u32,
+    #[serde(default)]
     pub rows: u32,
     #[serde(default)]
     pub overlap: f64,
+    #[serde(default)]
+    pub boxes: Vec<[f64; 4]>,
+    #[serde(default)]
+    pub turns: Vec<f64>,
 }
 
 #[derive(Debug, Deserialize)]

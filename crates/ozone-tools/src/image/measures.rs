@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use ozone_image::measure::{Run, Sketch};
-use ozone_image::{Frame, Map, Rect, RgbImage, Shapes, View, Wanted, estimate, measure};
+use ozone_image::edges::Side;
+use ozone_image::measure::{Crossing, Run, Sketch};
+use ozone_image::{Frame, Map, Rect, RgbImage, Shapes, View, Wanted, edges, estimate, measure};
 
 use super::acts::told;
 use super::album::{Album, bad};
@@ -19,6 +20,12 @@ const SHAPES_MAX: usize = 60;
 /// With the places of their corners.
 const CORNERED_MAX: usize = 12;
 const RUNS_MAX: usize = 160;
+/// Of a curve, about so many places are told.
+const COLUMNS_MAX: usize = 80;
+/// Parts whose sides are compared, and what is told of each side.
+const PARTS_MAX: usize = 64;
+const FITS_MAX: usize = 5;
+const FIT_MIN: f64 = 0.1;
 
 /// A picture, or a part of it, as pixels; places lead there and back.
 pub(super) struct Looked {
@@ -159,6 +166,8 @@ pub(super) fn run(asked: Measure, album: &mut Album) -> Result<ToolOutput, ToolE
             }
         }
         What::Components => components(&asked, &look, tolerance)?,
+        What::Curve => curve(&asked, &look, tolerance)?,
+        What::Edges => continued(&asked, &look)?,
         What::Sketch => sketched(&measure::sketch(&look.pixels, SKETCH_COLUMNS)),
         What::Quality => quality(&look.view, &look.pixels)?,
     };
@@ -171,9 +180,17 @@ fn components(asked: &Measure, look: &Looked, tolerance: u8) -> Result<String, T
         Some("dark") => Wanted::Dark,
         Some("bright") => Wanted::Bright,
         Some(colour) => {
-            let rgb = from_hex(colour)
-                .ok_or_else(|| bad("`colour` is #rrggbb, as #0040ff, or dark, bright or ink"))?;
-            Wanted::Colour { rgb, tolerance }
+            let (unlike, name) = match colour.strip_prefix("not ") {
+                Some(name) => (true, name),
+                None => (false, colour),
+            };
+            let rgb = from_hex(name.trim()).ok_or_else(|| {
+                bad("`colour` is #rrggbb, as #0040ff, or not #rrggbb, dark, bright or ink")
+            })?;
+            match unlike {
+                true => Wanted::Unlike { rgb, tolerance },
+                false => Wanted::Colour { rgb, tolerance },
+            }
         }
     };
     let scale = look.scale().powi(2);
@@ -214,6 +231,61 @@ fn components(asked: &Measure, look: &Looked, tolerance: u8) -> Result<String, T
     if found.shapes.len() > shown {
         let more = found.shapes.len() - shown;
         let _ = write!(text, "\n[{more} more: ask with \"skip\": {shown}]");
+    }
+    Ok(text)
+}
+
+/// At equal steps across, where a colour lies.
+fn curve(asked: &Measure, look: &Looked, tolerance: u8) -> Result<String, ToolError> {
+    let rgb = asked.colour.as_deref().map(str::trim).and_then(from_hex);
+    let rgb = rgb.ok_or_else(|| bad("this needs the `colour` of the curve: #rrggbb"))?;
+    let found = measure::curve(&look.pixels, rgb, tolerance);
+    let all = look.pixels.width();
+    let step = (all as usize).div_ceil(COLUMNS_MAX).max(1);
+    let shown = found.iter().filter(|c| c.at[0] as usize % step == 0);
+    let line = |c: &Crossing| {
+        format!("\n{:?} thick {:.0}", look.written(c.at), c.thickness / look.scale())
+    };
+    let lines: String = shown.map(line).collect();
+    let (count, share) = (found.len(), 100 * found.len() / (all as usize).max(1));
+    Ok(format!(
+        "the colour lies in {count} columns ({share} %); its longest stretch in every {step}. \
+         column: middle, pixels:{lines}"
+    ))
+}
+
+/// For each side of each part those that continue it best.
+fn continued(asked: &Measure, look: &Looked) -> Result<String, ToolError> {
+    let parts = &asked.boxes;
+    if !(2..=PARTS_MAX).contains(&parts.len()) {
+        return Err(bad(&format!("this needs 2 to {PARTS_MAX} `boxes`, one around each part")));
+    }
+    let mut rects = vec![];
+    for part in parts {
+        let ([x0, y0], [x1, y1]) =
+            (look.point([part[0], part[1]])?, look.point([part[2], part[3]])?);
+        rects.push(Rect::new(x0, y0, x1, y1));
+    }
+    let fits = edges::fits(&look.pixels, &rects);
+    let mut text =
+        "sides that continue one another (1: exactly, 0: as by chance), best first; the \
+                    parts are numbered from 1 as in `boxes`:"
+            .to_owned();
+    for part in 0..rects.len() {
+        for side in Side::ALL {
+            let own = (part, side);
+            let with = fits.iter().filter(|f| f.fit >= FIT_MIN).filter_map(|f| match f.sides {
+                [a, b] if a == own => Some((b, f.fit)),
+                [a, b] if b == own => Some((a, f.fit)),
+                _ => None,
+            });
+            let best: Vec<String> = with
+                .take(FITS_MAX)
+                .map(|((other, side), fit)| format!("{} {} {fit:.2}", other + 1, side.name()))
+                .collect();
+            let best = if best.is_empty() { "none".to_owned() } else { best.join(", ") };
+            let _ = write!(text, "\n{} {}: {best}", part + 1, side.name());
+        }
     }
     Ok(text)
 }

@@ -105,7 +105,7 @@ impl Ocr {
         let (how, seen, words) = best;
         let brief = album.profile.brief;
         let lines = words
-            .chunk_by(|a, b| a.line == b.line)
+            .chunk_by(|a, b| a.line == b.line && !asked.words)
             .filter(|line| !brief || mean(line) >= BRIEF_CONFIDENCE_MIN)
             .take(if brief { BRIEF_LINES_MAX } else { usize::MAX })
             .collect::<Vec<_>>();

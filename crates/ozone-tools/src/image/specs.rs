@@ -122,7 +122,8 @@ impl Act {
                     "bbox": bbox,
                     "psm": {"type": "integer", "minimum": 3, "maximum": 13, "description": "Tesseract's way of taking the page apart: 3 whole page, 6 one block, 7 one line, 11 scattered words."},
                     "lang": {"type": "string", "description": "Tesseract's languages, as eng or deu+eng."},
-                    "orientations": {"type": "string", "enum": ["auto", "none"]}
+                    "orientations": {"type": "string", "enum": ["auto", "none"]},
+                    "words": {"type": "boolean", "description": "Gives the place of each word instead of each line: numbers along an axis, cells."}
                 }),
                 json!([]),
             ),
@@ -132,23 +133,26 @@ impl Act {
                  `point` between `from` and `to`; `line`: the stretches of one colour from one \
                  point to another; `ring`: those around a point at a radius, in degrees clockwise \
                  from the top (a needle of a gauge, a hand of a clock); `circle`: the circle around a \
-                 point; `components`: connected shapes of a colour, counted; `sketch`: the picture \
+                 point; `components`: connected shapes of a colour, counted; `curve`: where a \
+                 colour lies, column by column (a line of a chart); `edges`: which sides of the \
+                 parts `boxes` continue one another (pieces of a puzzle, strips); `sketch`: the picture \
                  in letters; `quality`: sharpness, noise, skew.",
                 json!({
                     "image": image,
                     "what": {"type": "string", "enum": [
                         "colour", "colours", "histogram", "distance", "angle", "line", "ring",
-                        "circle", "components", "sketch", "quality"
+                        "circle", "components", "curve", "edges", "sketch", "quality"
                     ]},
                     "bbox": bbox,
                     "point": point,
                     "from": point,
                     "to": point,
                     "radius": number("In the same unit as x."),
-                    "colour": {"type": "string", "description": "Of components: #rrggbb, dark, bright, or ink (the rarer of both)."},
+                    "colour": {"type": "string", "description": "Of components: #rrggbb, not #rrggbb (all but a ground), dark, bright, or ink (the rarer of both). Of a curve: #rrggbb."},
                     "tolerance": {"type": "integer", "minimum": 1, "maximum": 255},
                     "area_min": {"type": "integer", "minimum": 1, "description": "Of components, in pixels."},
-                    "skip": {"type": "integer", "minimum": 0, "description": "Of components: leaves out so many of the largest, for the rest of a long list."}
+                    "skip": {"type": "integer", "minimum": 0, "description": "Of components: leaves out so many of the largest, for the rest of a long list."},
+                    "boxes": {"type": "array", "items": bbox, "description": "Of edges: one around each part."}
                 }),
                 json!(["what"]),
             ),
@@ -175,14 +179,17 @@ impl Act {
             ),
             Act::Tile => (
                 "Cuts a picture into tiles, each a new picture, and shows them on one sheet: for \
-                 searching in a large picture.",
+                 searching in a large picture. Or the reverse: with `boxes`, puts those parts \
+                 together again, edge to edge and row by row, as one new picture.",
                 json!({
                     "image": image,
-                    "cols": {"type": "integer", "minimum": 1, "maximum": 8},
+                    "cols": {"type": "integer", "minimum": 1, "maximum": 64},
                     "rows": {"type": "integer", "minimum": 1, "maximum": 8},
-                    "overlap": number("A share of a tile's side, 0 to 0.5.")
+                    "overlap": number("A share of a tile's side, 0 to 0.5."),
+                    "boxes": {"type": "array", "items": bbox, "description": "The parts in their order; `cols` of them lie in a row."},
+                    "turns": {"type": "array", "items": {"type": "number"}, "description": "Of each box: degrees clockwise."}
                 }),
-                json!(["cols", "rows"]),
+                json!(["cols"]),
             ),
             Act::Decode => (
                 "Reads the QR codes in a picture.",

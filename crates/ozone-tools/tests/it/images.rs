@@ -319,6 +319,70 @@ async fn what_is_read_has_its_place_in_the_picture() {
     assert!((1000.0..1120.0).contains(&rect[0]) && (1000.0..1220.0).contains(&rect[1]), "{text}");
 }
 
+/// Numbers along an axis stand in one line and mean different places.
+#[tokio::test]
+async fn each_word_has_a_place_of_its_own_where_that_is_asked_for() {
+    let bin = tempfile::tempdir().unwrap();
+    let rows = "5\\t1\\t1\\t1\\t1\\t1\\t100\\t200\\t50\\t20\\t96.1\\t10\\n\
+                5\\t1\\t1\\t1\\t1\\t2\\t160\\t200\\t60\\t20\\t91.0\\t20\\n";
+    let ocr = stand_in(bin.path(), &format!("printf '{rows}' > \"$2.tsv\""));
+    let mut desk = Desk::with(blind(), ocr);
+    let text = desk.text("image_ocr", json!({"orientations": "none"})).await;
+    assert_eq!(text.lines().count(), 2, "{text}");
+    assert!(text.ends_with("(94) 10 20"), "{text}");
+    let text = desk.text("image_ocr", json!({"orientations": "none", "words": true})).await;
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 3, "{text}");
+    assert!(lines[1].ends_with("(96) 10") && lines[2].ends_with("(91) 20"), "{text}");
+}
+
+/// Four quarters of a picture in another order, one of them upside down.
+#[tokio::test]
+async fn what_was_cut_is_put_together_by_its_sides() {
+    let colour = |x: u32, y: u32| {
+        let wave = |a: f64, b: f64| {
+            (130.0 + 90.0 * ((f64::from(x) * a + f64::from(y) * b) / 50.0).sin()) as u8
+        };
+        [wave(3.0, 1.0), wave(-2.0, 5.0), wave(1.0, -3.0)]
+    };
+    // As they lie: bottom right, top right, top left upside down, bottom left.
+    let table = RgbImage::from_fn(460, 120, |x, y| {
+        let (piece, x, y) = (x / 115, x % 115, y.wrapping_sub(10));
+        if x < 15 || y >= 100 {
+            return Rgb([20, 20, 20]);
+        }
+        let (x, y) = (x - 15, y);
+        Rgb(match piece {
+            0 => colour(x + 100, y + 100),
+            1 => colour(x + 100, y),
+            2 => colour(99 - x, 99 - y),
+            _ => colour(x, y + 100),
+        })
+    });
+    let mut desk = Desk::of(&table, Profile { coords: Coords::PxFile, ..blind() }, Ocr::find(None));
+    let ground = json!({"what": "components", "colour": "not #141414", "area_min": 500});
+    let text = desk.text("image_measure", ground).await;
+    assert!(text.starts_with("4 shapes"), "{text}");
+    let boxes = [15.0, 130.0, 245.0, 360.0].map(|x| [x, 10.0, x + 100.0, 110.0]);
+    let text = desk.text("image_measure", json!({"what": "edges", "boxes": boxes})).await;
+    for line in ["1 top: 2 bottom 0.9", "2 left: 3 left 0.9", "4 top: 3 top 0.9"] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let order = [boxes[2], boxes[1], boxes[3], boxes[0]];
+    let asked = json!({"cols": 2, "boxes": order, "turns": [180, 0, 0, 0]});
+    let output = desk.call("image_tile", asked).await.unwrap();
+    assert!(output.text.starts_with("img_1: 4 parts of img_0 put together, 200x200 pixels"));
+    let bytes = std::fs::read(desk.folder.path().join(&output.files[0].name)).unwrap();
+    let whole = RgbImage::from_fn(200, 200, |x, y| Rgb(colour(x, y)));
+    assert!(*pixels_of(&bytes).pixels() == whole);
+    let text = desk.text("image_tile", json!({"cols": 2, "boxes": order, "turns": [90]})).await;
+    assert!(text.contains("4 boxes and 1 turns"), "{text}");
+    let text = desk.text("image_measure", json!({"what": "edges", "boxes": [boxes[0]]})).await;
+    assert!(text.contains("2 to 64 `boxes`"), "{text}");
+    let text = desk.text("image_measure", json!({"what": "curve"})).await;
+    assert!(text.contains("`colour`"), "{text}");
+}
+
 #[tokio::test]
 async fn a_reader_that_fails_is_an_answer() {
     let bin = tempfile::tempdir().unwrap();
