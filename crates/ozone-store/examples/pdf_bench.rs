@@ -29,6 +29,14 @@ async fn measure() {
     let store = SqliteStore::open(&folder.path().join("bench.db")).expect("a store");
     let exe = std::env::current_exe().expect("our own path");
     let reader = Reader::new(Some(&exe), Limits::default());
+    let search = |query: &str| Search {
+        shelf: "vs_bench".into(),
+        query: query.into(),
+        vector: None,
+        weights: Weights::default(),
+        files: None,
+        limit: 1,
+    };
     let source = Source { shelf: "vs_bench".into(), file: "file-bench".into() };
     let (started, size) = (Instant::now(), bytes.len());
     let mut reading = reader.begin("bench.pdf", bytes).await.expect("the reader starts");
@@ -53,22 +61,19 @@ async fn measure() {
             let change = Change::PutPassages { source: source.clone(), from, passages };
             store.apply(vec![change]).await.expect("the passages are stored");
             put += count;
-            first.get_or_insert_with(|| started.elapsed());
+            if first.is_none() {
+                // While the rest is still being read.
+                let hits = store.search(search("marker 0")).await.expect("the index answers");
+                assert!(!hits.is_empty(), "what is read is found");
+                first = Some(started.elapsed());
+            }
         }
         if is_last {
             break;
         }
     }
     let seconds = started.elapsed().as_secs_f64();
-    let search = Search {
-        shelf: source.shelf,
-        query: "marker 299".into(),
-        vector: None,
-        weights: Weights::default(),
-        files: None,
-        limit: 1,
-    };
-    let hits = store.search(search).await.expect("the index answers");
+    let hits = store.search(search("marker 299")).await.expect("the index answers");
     assert_eq!(hits[0].page, Some(PAGES as u32), "the last page is found");
     let first = first.map_or(seconds, |first| first.as_secs_f64());
     println!(
