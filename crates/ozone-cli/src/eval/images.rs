@@ -365,9 +365,12 @@ async fn ocr_table(args: &ImagesArgs) -> Result<(), Failure> {
         writeln!(
             out,
             "Print that is damaged, read as it is and after an operation. Of 1.000: characters, \
-             then words; {} seeds\n\n{:<34} {:<11}   {:<26} after",
-            args.each, "damage", "as it is", "operation"
+             then words; {} seeds",
+            args.each
         )?;
+        const HEAD: &str =
+            "damage                             as it is      operation                  after";
+        writeln!(out, "\n{HEAD}")?;
     }
     for trial in degradation::trials() {
         let row = trial.run(args.each, &ocr, folder).await;
