@@ -145,6 +145,8 @@ pub(super) struct Read {
     pub orientations: Orientations,
     #[serde(default)]
     pub words: bool,
+    #[serde(default)]
+    pub chars: Option<String>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -34,6 +34,9 @@ const SURE: f32 = 75.0;
 const BRIEF_LINES_MAX: usize = 20;
 const BRIEF_CONFIDENCE_MIN: f32 = 50.0;
 
+/// More kinds of characters are no restriction.
+const CHARS_MAX: usize = 100;
+
 const READY: &str = "ozone: ready";
 
 /// Where text is read, or why it is not.
@@ -81,7 +84,13 @@ impl Ocr {
         if !(3..=13).contains(&psm) || lang.is_empty() || !lang.chars().all(is_plain) {
             return Err(bad("`psm` is 3 to 13 and `lang` is as eng or deu+eng"));
         }
-        let reader = Reader { program: self.ready()?, psm, lang, timeout };
+        let chars = asked.chars.as_deref().unwrap_or_default();
+        if chars.chars().count() > CHARS_MAX
+            || chars.chars().any(|c| c.is_whitespace() || c.is_control())
+        {
+            return Err(bad(&format!("`chars` are at most {CHARS_MAX} characters without spaces")));
+        }
+        let reader = Reader { program: self.ready()?, psm, lang, chars, timeout };
         let flat = flattened(&part)?;
         let large = enlarged(&flat)?;
         let read = |view: &View| reader.words(&view.render_plain().map_err(told)?);
@@ -242,6 +251,8 @@ struct Reader<'a> {
     program: &'a Path,
     psm: u8,
     lang: &'a str,
+    /// The only ones that are read; all, if empty.
+    chars: &'a str,
     timeout: Duration,
 }
 
@@ -252,7 +263,12 @@ impl Reader<'_> {
         })?;
         let psm = self.psm.to_string();
         let out = format!("{WORK_DIR}/out");
-        let argv = ["stdin", &out, "--psm", &psm, "-l", self.lang, "tsv"];
+        let mut argv = vec!["stdin", &out, "--psm", &psm, "-l", self.lang];
+        let only = format!("tessedit_char_whitelist={}", self.chars);
+        if !self.chars.is_empty() {
+            argv.extend(["-c", only.as_str()]);
+        }
+        argv.push("tsv");
         // Waits until its folder is open out here, where what it writes stays when it has ended.
         let wait = format!("echo '{READY}'; until [ -e go ]; do :; done; exec \"$@\"");
         let program = ["/bin/sh".into(), "-c".into(), wait.into(), "sh".into()];

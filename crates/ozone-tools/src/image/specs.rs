@@ -123,7 +123,8 @@ impl Act {
                     "psm": {"type": "integer", "minimum": 3, "maximum": 13, "description": "Tesseract's way of taking the page apart: 3 whole page, 6 one block, 7 one line, 11 scattered words."},
                     "lang": {"type": "string", "description": "Tesseract's languages, as eng or deu+eng."},
                     "orientations": {"type": "string", "enum": ["auto", "none"]},
-                    "words": {"type": "boolean", "description": "Gives the place of each word instead of each line: numbers along an axis, cells."}
+                    "words": {"type": "boolean", "description": "Gives the place of each word instead of each line: numbers along an axis, cells."},
+                    "chars": {"type": "string", "description": "The only characters there can be, as 0123456789. for numbers."}
                 }),
                 json!([]),
             ),

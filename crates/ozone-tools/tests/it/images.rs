@@ -336,6 +336,17 @@ async fn each_word_has_a_place_of_its_own_where_that_is_asked_for() {
     assert!(lines[1].ends_with("(96) 10") && lines[2].ends_with("(91) 20"), "{text}");
 }
 
+#[tokio::test]
+async fn only_the_characters_that_can_be_there_are_read() {
+    let bin = tempfile::tempdir().unwrap();
+    let row = "5\\t1\\t1\\t1\\t1\\t1\\t100\\t200\\t50\\t20\\t96\\t";
+    let ocr = stand_in(bin.path(), &format!("printf '{row}%s\\n' \"$8\" > \"$2.tsv\""));
+    let mut desk = Desk::with(blind(), ocr);
+    let asked = json!({"orientations": "none", "chars": "0123456789."});
+    let text = desk.text("image_ocr", asked).await;
+    assert!(text.ends_with("tessedit_char_whitelist=0123456789."), "{text}");
+}
+
 /// Four quarters of a picture in another order, one of them upside down.
 #[tokio::test]
 async fn what_was_cut_is_put_together_by_its_sides() {
@@ -392,6 +403,8 @@ async fn a_reader_that_fails_is_an_answer() {
     assert!(text.contains("xyz.traineddata"), "{text}");
     let text = desk.text("image_ocr", json!({"lang": "../x"})).await;
     assert!(text.contains("`lang` is as eng"), "{text}");
+    let text = desk.text("image_ocr", json!({"chars": "0 1"})).await;
+    assert!(text.contains("`chars` are at most 100"), "{text}");
 }
 
 /// Where Tesseract is installed: upside down, mirrored text is read.
