@@ -51,7 +51,7 @@ pub(super) async fn answer(question: &str, desk: &mut Desk) -> Result<Option<Str
         if let (Some(cents), true) = (price, adds_up) {
             return Ok(Some(told(cents)));
         }
-        if let Some(cents) = price {
+        for cents in price.into_iter().chain(worked_out(&print, &wanted)) {
             *votes.entry(cents).or_default() += 1;
         }
     }
@@ -63,10 +63,36 @@ pub(super) async fn answer(question: &str, desk: &mut Desk) -> Result<Option<Str
     Ok(most.filter(|(_, count)| *count > 1).map(|(cents, _)| told(cents)))
 }
 
-/// The row of a name.
+/// The row of a name, if need be one without anything like a price.
 fn placed(print: &Print, name: &str) -> Option<[f64; 4]> {
-    let row = |line: &&Line| row(&line.text).is_some_and(|row| row.is(name));
-    print.lines.iter().find(row).map(|line| line.rect)
+    let own = |line: &&Line| row(&line.text).unwrap_or_else(|| Row::bare(&line.text)).is(name);
+    print.lines.iter().find(own).map(|line| line.rect)
+}
+
+/// The total is the sum of the others, and a price what they leave of the total: where all those
+/// were read.
+fn worked_out(print: &Print, wanted: &str) -> Option<i64> {
+    const LETTERS_MIN: usize = 3;
+    // The first line is the shop's name; what has no letters is a rule or dirt.
+    let worded =
+        |line: &&Line| line.text.chars().filter(|c| c.is_alphabetic()).count() >= LETTERS_MIN;
+    let mut others = 0;
+    let (mut seen, mut total) = (0, None);
+    for line in print.lines.iter().skip(1).filter(worded) {
+        let row = row(&line.text).unwrap_or_else(|| Row::bare(&line.text));
+        if row.is(TOTAL) {
+            total = Some(row);
+            break;
+        }
+        if row.is(wanted) { seen += 1 } else { others += row.cents? }
+    }
+    match (wanted == TOTAL, seen) {
+        (true, _) => total.map(|_| others).filter(|sum| *sum > 0),
+        (false, 1) => {
+            total.and_then(|row| row.cents).map(|all| all - others).filter(|left| *left > 0)
+        }
+        (false, _) => None,
+    }
 }
 
 /// The right end of a row alone, in several sizes, where nothing but digits and a point can be.
@@ -119,6 +145,11 @@ struct Row {
 }
 
 impl Row {
+    /// Of a name alone.
+    fn bare(name: &str) -> Row {
+        Row { name: name.to_owned(), cents: None }
+    }
+
     /// Names differ in most letters; a reader errs in few.
     fn is(&self, name: &str) -> bool {
         let plain = |text: &str| -> Vec<char> {
