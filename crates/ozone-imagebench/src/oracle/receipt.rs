@@ -55,12 +55,13 @@ pub(super) async fn answer(question: &str, desk: &mut Desk) -> Result<Option<Str
             *votes.entry(cents).or_default() += 1;
         }
     }
+    let was_read = !votes.is_empty();
     if let Some([_, y0, _, y1]) = place {
         close_up(desk, &paper, [y0, y1], &mut votes).await?;
     }
     let most = votes.into_iter().max_by_key(|(_, count)| *count);
-    // What was read once only may be dirt.
-    Ok(most.filter(|(_, count)| *count > 1).map(|(cents, _)| told(cents)))
+    // What is read as digits because nothing else can be there may be dirt.
+    Ok(most.filter(|(_, count)| was_read || *count > 1).map(|(cents, _)| told(cents)))
 }
 
 /// The row of a name, if need be one without anything like a price.
