@@ -6,6 +6,7 @@
 //! of a custom tool's input, an answer that must have a form under the grammar of that form; thinking
 //! is ended at its limit, and a killed run's sample goes on behind the ids it had.
 
+mod pictures;
 mod tokenizer;
 
 use std::path::Path;
@@ -14,16 +15,16 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use futures::{FutureExt, Stream, StreamExt};
 use ozone_prompt::{
-    AnswerCalls, AnswerShape, Appended, ChatTemplate, Conversation, Delta, Format, Message,
-    SpecialToken, StreamParser, TemplateError, ToolSpec, Transcript, answer_grammar, call_grammar,
-    input_marks,
+    AnswerCalls, AnswerShape, Appended, ChatTemplate, Conversation, Delta, Format, SpecialToken,
+    StreamParser, TemplateError, ToolSpec, Transcript, answer_grammar, call_grammar, input_marks,
 };
 use ozone_types::{ReasoningBudget, Usage};
 
+use self::pictures::{Given, Seeing};
 use self::tokenizer::LocalTokenizer;
 use crate::engine::{
     self, Engine, EngineError, EngineOptions, FinishReason, GenerateRequest, Generated,
-    GrammarRule, ThinkingLimit, Token, TokenStream, Trigger, Vocab,
+    GrammarRule, Picture, ThinkingLimit, Token, TokenStream, Trigger, Vocab,
 };
 use crate::{
     Calls, Constraints, Enforces, ModelBackend, ModelError, ModelInfo, Sample, SampleEvent,
@@ -60,7 +61,7 @@ impl LocalBackend {
         let info = ModelInfo {
             id: id.into(),
             context_window: engine.info().context_tokens.into(),
-            reads_images: false,
+            reads_images: engine.sees(),
             source: path.display().to_string(),
         };
         let enforces = OnceLock::new();
@@ -87,34 +88,31 @@ impl LocalBackend {
         &self.warnings
     }
 
-    fn transcript(&self, request: &SampleRequest) -> Result<Transcript, ModelError> {
+    fn transcript(
+        &self,
+        request: &SampleRequest,
+        pictures: &[Picture],
+    ) -> Result<Transcript, ModelError> {
         let invalid = |error: TemplateError| ModelError::InvalidRequest(error.to_string());
-        if request.turns.iter().any(|turn| matches!(turn, Turn::Shown { .. })) {
-            let why = "this model reads no pictures: choose one that does, or leave them out";
-            return Err(ModelError::InvalidRequest(why.to_owned()));
-        }
+        let tokenizer = Seeing { words: &self.tokenizer, pictures };
         let mut turns = request.turns.iter().peekable();
-        let mut given = Vec::new();
-        while let Some(message) = turns.next_if_map_given() {
-            given.push(message);
-        }
+        let given = Given::next(&mut turns);
         let conversation = Conversation {
             instructions: request.instructions.clone(),
-            messages: given,
+            messages: given.messages,
             tools: request.tools.clone(),
             effort: request.effort,
             today: request.today,
+            pictures: given.pictures,
         };
         let mut transcript =
-            Transcript::start(conversation, &self.template, &self.tokenizer).map_err(invalid)?;
+            Transcript::start(conversation, &self.template, &tokenizer).map_err(invalid)?;
         while let Some(turn) = turns.next() {
             let Turn::Sampled { ids, message } = turn else { continue };
             transcript.push_sampled(ids, message.clone());
-            let mut given = Vec::new();
-            while let Some(message) = turns.next_if_map_given() {
-                given.push(message);
-            }
-            match transcript.append(given, &self.template, &self.tokenizer).map_err(invalid)? {
+            let Given { messages, pictures } = Given::next(&mut turns);
+            let appended = transcript.append_shown(messages, pictures, &self.template, &tokenizer);
+            match appended.map_err(invalid)? {
                 Appended::Suffix(_) => {}
                 Appended::Rerendered(_) => tracing::debug!("the history was rendered anew"),
             }
@@ -126,12 +124,14 @@ impl LocalBackend {
         &self,
         request: &SampleRequest,
         transcript: &Transcript,
+        pictures: Vec<Picture>,
     ) -> GenerateRequest {
         let sampling = &request.sampling;
         let started = request.started.len() as u64;
         let max_tokens = request.output_tokens_max.saturating_sub(started);
         GenerateRequest {
             prompt: transcript.tokens().to_vec(),
+            pictures,
             resumed: request.started.clone(),
             max_tokens: u32::try_from(max_tokens).unwrap_or(u32::MAX),
             sampling: engine::Sampling {
@@ -309,7 +309,8 @@ impl ModelBackend for LocalBackend {
     }
 
     async fn sample(&self, request: SampleRequest) -> Result<SampleStream, ModelError> {
-        let transcript = self.transcript(&request)?;
+        let pictures = self.look(&request).await?;
+        let transcript = self.transcript(&request, &pictures)?;
         let input_tokens = transcript.tokens().len() as u64;
         let context_window = self.info.context_window;
         if input_tokens >= context_window {
@@ -343,7 +344,7 @@ impl ModelBackend for LocalBackend {
             let events = [started].into_iter().chain(reading.finish(stop));
             return Ok(futures::stream::iter(events.map(Ok)).boxed());
         }
-        let generate = self.generate_request(&request, &transcript);
+        let generate = self.generate_request(&request, &transcript, pictures);
         reading.tokens = Some(self.start(generate, &request, open)?);
         Ok(reading.events().boxed())
     }
@@ -357,7 +358,11 @@ impl ModelBackend for LocalBackend {
     }
 
     fn prompt(&self, request: &SampleRequest) -> Result<Vec<u32>, ModelError> {
-        Ok(self.transcript(request)?.tokens().to_vec())
+        if request.turns.iter().any(|turn| matches!(turn, Turn::Shown { .. })) {
+            let why = "a conversation with pictures has no token ids: they are no words";
+            return Err(ModelError::InvalidRequest(why.to_owned()));
+        }
+        Ok(self.transcript(request, &[])?.tokens().to_vec())
     }
 
     fn measures(&self) -> bool {
@@ -379,25 +384,6 @@ fn shape(constraints: &Constraints) -> AnswerShape<'_> {
         },
         parallel_calls: constraints.parallel_calls,
         text: constraints.text.as_ref(),
-    }
-}
-
-/// The messages of turns up to the next one whose ids are known.
-trait GivenTurns {
-    fn next_if_map_given(&mut self) -> Option<Message>;
-}
-
-impl<'a, I: Iterator<Item = &'a Turn>> GivenTurns for std::iter::Peekable<I> {
-    fn next_if_map_given(&mut self) -> Option<Message> {
-        let given = self.next_if(|turn| match turn {
-            Turn::Given(_) => true,
-            Turn::Sampled { ids, .. } => ids.is_empty(),
-            Turn::Shown { .. } => false,
-        });
-        given.and_then(|turn| match turn {
-            Turn::Given(message) | Turn::Sampled { message, .. } => Some(message.clone()),
-            Turn::Shown { .. } => None,
-        })
     }
 }
 
@@ -600,6 +586,7 @@ impl From<EngineError> for ModelError {
             EngineError::BadRequest(text) => ModelError::InvalidRequest(text),
             EngineError::Stopped => ModelError::Unavailable(error.to_string()),
             EngineError::Load { .. }
+            | EngineError::Picture(_)
             | EngineError::Grammar(_)
             | EngineError::Compute { .. }
             | EngineError::DeadEnd(_) => ModelError::Internal(error.to_string()),

@@ -1,13 +1,17 @@
 //! Writes GGUF models of any shape with random weights, for tests and speed measurements.
 //!
-//! They are true Qwen3 models (what they say is noise), with a byte-level vocabulary that has the
+//! They are true Qwen3 or Qwen2-VL models (what they say is noise), with a byte-level vocabulary that has the
 //! chat, thinking and tool tokens of the family. So everything but the quality of an answer can be
 //! tried without a download, and speed, which does not depend on what the weights are, measured.
+
+mod eyes;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::ops::Range;
 use std::path::Path;
+
+pub use eyes::{Eyes, Projection};
 
 /// How the matrices are stored. Norms are always 32-bit floats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,9 +21,19 @@ pub enum WeightType {
     Q8_0,
 }
 
-/// The shape of a Qwen3 model.
+/// The architecture of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    Qwen3,
+    /// Positions of pictures have rows and columns (M-RoPE). Its keys are as long as its width is
+    /// by its heads.
+    Qwen2Vl,
+}
+
+/// The shape of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shape {
+    pub family: Family,
     pub embedding_length: u32,
     pub block_count: u32,
     pub head_count: u32,
@@ -40,6 +54,7 @@ impl Shape {
     /// Small enough for tests: some 300,000 parameters.
     pub fn tiny() -> Shape {
         Shape {
+            family: Family::Qwen3,
             embedding_length: 64,
             block_count: 2,
             head_count: 4,
@@ -58,6 +73,7 @@ impl Shape {
     /// 20 million parameters, Q8_0: fits in a cache.
     pub fn small() -> Shape {
         Shape {
+            family: Family::Qwen3,
             embedding_length: 384,
             block_count: 8,
             head_count: 6,
@@ -76,6 +92,7 @@ impl Shape {
     /// Qwen3-0.6B, Q8_0: 596 million parameters, 634 MB.
     pub fn qwen3_600m() -> Shape {
         Shape {
+            family: Family::Qwen3,
             embedding_length: 1_024,
             block_count: 28,
             head_count: 16,
@@ -91,49 +108,37 @@ impl Shape {
         }
     }
 
+    /// The smallest one whose pictures have rows and columns.
+    pub fn tiny_mrope() -> Shape {
+        Shape { family: Family::Qwen2Vl, key_length: 16, ..Shape::tiny() }
+    }
+
     /// Writes the model.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        let mut out = Out { inner: BufWriter::with_capacity(1 << 20, File::create(path)?), at: 0 };
-        let tensors = self.tensors();
-        let keys = self.keys();
-        out.put(b"GGUF")?;
-        out.put(&3u32.to_le_bytes())?;
-        out.put(&(tensors.len() as u64).to_le_bytes())?;
-        out.put(&(keys.len() as u64).to_le_bytes())?;
-        for (key, value) in &keys {
-            out.text(key)?;
-            value.write(&mut out)?;
-        }
-        let mut offset = 0u64;
-        for tensor in &tensors {
-            tensor.describe(&mut out, offset)?;
-            offset = (offset + tensor.bytes()).next_multiple_of(ALIGNMENT);
-        }
-        let mut noise = Noise(self.seed.wrapping_mul(2).wrapping_add(0x9E37_79B9_7F4A_7C15) | 1);
-        for tensor in &tensors {
-            out.align()?;
-            tensor.fill(&mut out, &mut noise)?;
-        }
-        out.align()?;
-        out.inner.flush()
+        write_gguf(path, &self.keys(), &self.tensors(), self.seed)
     }
 
     fn keys(&self) -> Vec<(String, Value)> {
         let vocab = Vocabulary::new(self.vocab);
         let number = |n: u32| Value::U32(n);
+        let family = match self.family {
+            Family::Qwen3 => "qwen3",
+            Family::Qwen2Vl => "qwen2vl",
+        };
+        let own = |key: &str| format!("{family}.{key}");
         let mut keys = vec![
-            ("general.architecture".to_owned(), Value::Text("qwen3".to_owned())),
+            ("general.architecture".to_owned(), Value::Text(family.to_owned())),
             ("general.name".to_owned(), Value::Text("random weights".to_owned())),
-            ("qwen3.block_count".to_owned(), number(self.block_count)),
-            ("qwen3.context_length".to_owned(), number(self.context_length)),
-            ("qwen3.embedding_length".to_owned(), number(self.embedding_length)),
-            ("qwen3.feed_forward_length".to_owned(), number(self.feed_forward_length)),
-            ("qwen3.attention.head_count".to_owned(), number(self.head_count)),
-            ("qwen3.attention.head_count_kv".to_owned(), number(self.head_count_kv)),
-            ("qwen3.attention.key_length".to_owned(), number(self.key_length)),
-            ("qwen3.attention.value_length".to_owned(), number(self.key_length)),
-            ("qwen3.attention.layer_norm_rms_epsilon".to_owned(), Value::F32(1e-6)),
-            ("qwen3.rope.freq_base".to_owned(), Value::F32(1_000_000.0)),
+            (own("block_count"), number(self.block_count)),
+            (own("context_length"), number(self.context_length)),
+            (own("embedding_length"), number(self.embedding_length)),
+            (own("feed_forward_length"), number(self.feed_forward_length)),
+            (own("attention.head_count"), number(self.head_count)),
+            (own("attention.head_count_kv"), number(self.head_count_kv)),
+            (own("attention.key_length"), number(self.key_length)),
+            (own("attention.value_length"), number(self.key_length)),
+            (own("attention.layer_norm_rms_epsilon"), Value::F32(1e-6)),
+            (own("rope.freq_base"), Value::F32(1_000_000.0)),
             ("tokenizer.ggml.model".to_owned(), Value::Text("gpt2".to_owned())),
             ("tokenizer.ggml.pre".to_owned(), Value::Text("qwen2".to_owned())),
             ("tokenizer.ggml.eos_token_id".to_owned(), number(vocab.id("<|im_end|>"))),
@@ -143,6 +148,12 @@ impl Shape {
             ("tokenizer.ggml.merges".to_owned(), Value::Texts(vocab.merges)),
             ("tokenizer.ggml.tokens".to_owned(), Value::Texts(vocab.tokens)),
         ];
+        if self.family == Family::Qwen2Vl {
+            let pairs = (self.key_length / 2) as i32;
+            let (time, row) = (pairs / 4, (pairs - pairs / 4) / 2);
+            let sections = vec![time, row, pairs - time - row, 0];
+            keys.push((own("rope.dimension_sections"), Value::I32s(sections)));
+        }
         if let Some(template) = &self.chat_template {
             keys.push(("tokenizer.chat_template".to_owned(), Value::Text(template.clone())));
         }
@@ -162,8 +173,10 @@ impl Shape {
             tensors.push(matrix(name("attn_q"), d, q));
             tensors.push(matrix(name("attn_k"), d, kv));
             tensors.push(matrix(name("attn_v"), d, kv));
-            tensors.push(norm(name("attn_q_norm"), self.key_length));
-            tensors.push(norm(name("attn_k_norm"), self.key_length));
+            if self.family == Family::Qwen3 {
+                tensors.push(norm(name("attn_q_norm"), self.key_length));
+                tensors.push(norm(name("attn_k_norm"), self.key_length));
+            }
             tensors.push(matrix(name("attn_output"), q, d));
             tensors.push(norm(name("ffn_norm"), d));
             tensors.push(matrix(name("ffn_gate"), d, self.feed_forward_length));
@@ -180,6 +193,35 @@ impl Shape {
         }
         tensors
     }
+}
+
+fn write_gguf(
+    path: &Path,
+    keys: &[(String, Value)],
+    tensors: &[Tensor],
+    seed: u64,
+) -> io::Result<()> {
+    let mut out = Out { inner: BufWriter::with_capacity(1 << 20, File::create(path)?), at: 0 };
+    out.put(b"GGUF")?;
+    out.put(&3u32.to_le_bytes())?;
+    out.put(&(tensors.len() as u64).to_le_bytes())?;
+    out.put(&(keys.len() as u64).to_le_bytes())?;
+    for (key, value) in keys {
+        out.text(key)?;
+        value.write(&mut out)?;
+    }
+    let mut offset = 0u64;
+    for tensor in tensors {
+        tensor.describe(&mut out, offset)?;
+        offset = (offset + tensor.bytes()).next_multiple_of(ALIGNMENT);
+    }
+    let mut noise = Noise(seed.wrapping_mul(2).wrapping_add(0x9E37_79B9_7F4A_7C15) | 1);
+    for tensor in tensors {
+        out.align()?;
+        tensor.fill(&mut out, &mut noise)?;
+    }
+    out.align()?;
+    out.inner.flush()
 }
 
 const ALIGNMENT: u64 = 32;
@@ -255,6 +297,7 @@ enum Value {
     Bool(bool),
     Text(String),
     I32s(Vec<i32>),
+    F32s(Vec<f32>),
     Texts(Vec<String>),
 }
 
@@ -270,6 +313,10 @@ impl Value {
             }
             Value::I32s(numbers) => {
                 out.array(5, numbers.len())?;
+                numbers.iter().try_for_each(|n| out.put(&n.to_le_bytes()))
+            }
+            Value::F32s(numbers) => {
+                out.array(6, numbers.len())?;
                 numbers.iter().try_for_each(|n| out.put(&n.to_le_bytes()))
             }
             Value::Texts(texts) => {

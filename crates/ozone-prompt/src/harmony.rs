@@ -24,7 +24,7 @@ pub fn render(
     );
     for (at, message) in messages.iter().enumerate().skip(head) {
         let analysis = last_final.is_none_or(|last| at > last);
-        push_message(&mut out, message, analysis, conversation, marks);
+        push_message(&mut out, (at, message), analysis, conversation, marks);
     }
     if generation_prompt {
         out.push_str("<|start|>assistant");
@@ -80,7 +80,7 @@ fn developer(conversation: &Conversation, head: &[Message], marks: &Marks) -> St
 
 fn push_message(
     out: &mut String,
-    message: &Message,
+    (at, message): (usize, &Message),
     analysis: bool,
     conversation: &Conversation,
     marks: &Marks,
@@ -91,7 +91,8 @@ fn push_message(
             out.push_str(&format!("<|start|>developer<|message|># Instructions\n\n{text}<|end|>"));
         }
         Message::User { text } => {
-            out.push_str(&format!("<|start|>user<|message|>{}<|end|>", marks.mark(text)));
+            let text = conversation.shown(at, text, marks);
+            out.push_str(&format!("<|start|>user<|message|>{text}<|end|>"));
         }
         Message::Assistant { reasoning, text, tool_calls } => {
             let mut say = |channel: &str, text: &str| {

@@ -15,6 +15,10 @@ use crate::Tokenizer;
 /// outside it becomes U+FFFD.
 pub(crate) const MARK: char = '\u{FDD0}';
 
+/// Stands before and behind the number of a picture: another noncharacter, so nobody's words become
+/// a picture.
+const PICTURE: char = '\u{FDD2}';
+
 /// Tags of the formats that this crate speaks, guarded even where they are ordinary text, so that
 /// a template's own search for them is not misled.
 const TAGS: &[&str] = &[
@@ -75,7 +79,7 @@ impl Marks {
             if at == 0 && self.could_end_a_literal(text) {
                 out.push(MARK);
             }
-            if c == MARK {
+            if matches!(c, MARK | PICTURE) {
                 out.push('\u{FFFD}');
                 continue;
             }
@@ -105,16 +109,41 @@ impl Marks {
     }
 }
 
-/// The text as the model reads it.
+/// What stands for a picture until the text becomes tokens.
+pub(crate) fn picture(number: usize) -> String {
+    format!("{PICTURE}{number}{PICTURE}")
+}
+
+/// The text as the model reads it; of a picture, that there is one.
 pub(crate) fn unmarked(text: &str) -> String {
-    text.replace(MARK, "")
+    let pieces = pieces(text).map(|piece| match piece {
+        Piece::Words(words) => words.to_owned(),
+        Piece::Picture(number) => format!("[picture {}]", number + 1),
+    });
+    pieces.collect()
 }
 
 /// The text as tokens: each piece between marks on its own, special tokens only where the template
 /// wrote them.
 pub(crate) fn tokens(text: &str, tokenizer: &dyn Tokenizer) -> Vec<u32> {
-    text.split(MARK)
-        .filter(|piece| !piece.is_empty())
-        .flat_map(|piece| tokenizer.encode(piece, true))
-        .collect()
+    let tokens = pieces(text).flat_map(|piece| match piece {
+        Piece::Words(words) => tokenizer.encode(words, true),
+        Piece::Picture(number) => tokenizer.picture(number),
+    });
+    tokens.collect()
+}
+
+enum Piece<'a> {
+    Words(&'a str),
+    Picture(usize),
+}
+
+fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
+    text.split(PICTURE)
+        .enumerate()
+        .flat_map(|(at, piece)| match (at % 2, piece.parse()) {
+            (1, Ok(number)) => vec![Piece::Picture(number)],
+            _ => piece.split(MARK).map(Piece::Words).collect(),
+        })
+        .filter(|piece| !matches!(piece, Piece::Words(words) if words.is_empty()))
 }

@@ -1,5 +1,9 @@
 //! What is said to a model, before it has any format.
 
+use std::collections::BTreeMap;
+
+use crate::marks::{Marks, picture};
+
 /// A conversation as a model should see it. Plain data; every string in it is untrusted text.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Conversation {
@@ -11,6 +15,26 @@ pub struct Conversation {
     pub effort: Option<Effort>,
     /// What templates that print a date are told; `None` leaves it out where a template allows it.
     pub today: Option<Day>,
+    /// The pictures of users' messages, by the message's index: where each stands in the text, as a
+    /// byte, in their order. They are numbered through the conversation, from 0.
+    pub pictures: BTreeMap<usize, Vec<usize>>,
+}
+
+impl Conversation {
+    /// A user's words with marks for the pictures among them.
+    pub(crate) fn shown(&self, at: usize, text: &str, marks: &Marks) -> String {
+        let Some(places) = self.pictures.get(&at) else { return marks.mark(text) };
+        let first: usize = self.pictures.range(..at).map(|(_, places)| places.len()).sum();
+        let (mut out, mut from) = (String::new(), 0);
+        for (number, place) in places.iter().enumerate() {
+            let to = text.floor_char_boundary(*place).max(from);
+            out.push_str(&marks.mark(&text[from..to]));
+            out.push_str(&picture(first + number));
+            from = to;
+        }
+        out.push_str(&marks.mark(&text[from..]));
+        out
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -323,7 +323,7 @@ impl Prepared {
         let mut top: Vec<String> = vec![];
         top.extend(conversation.instructions.as_deref().map(|text| marks.mark(text)));
         let mut body = vec![];
-        for message in messages {
+        for (at, message) in messages.iter().enumerate() {
             match message {
                 Message::System { text } | Message::Developer { text } => {
                     let text = marks.mark(text);
@@ -337,7 +337,8 @@ impl Prepared {
                     top.push(text);
                 }
                 Message::User { text } => {
-                    body.push(json!({"role": "user", "content": marks.mark(text)}));
+                    let content = conversation.shown(at, text, marks);
+                    body.push(json!({"role": "user", "content": content}));
                 }
                 Message::Assistant { reasoning, text, tool_calls } => {
                     body.push(prepared.assistant(template, reasoning, text, tool_calls, marks));

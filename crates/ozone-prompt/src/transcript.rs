@@ -5,6 +5,8 @@
 //! adds, and only that is tokenised and prefilled. Where the template rewrites history instead
 //! (Qwen3 drops old thinking when the user speaks again) the whole is rendered anew, and said so.
 
+use std::collections::BTreeMap;
+
 use crate::marks::{Marks, tokens};
 use crate::message::{Conversation, Message};
 use crate::template::{ChatTemplate, Rendered, TemplateError};
@@ -23,6 +25,10 @@ pub trait Tokenizer {
     /// Put in front of every prompt that does not begin with it; `None` if the model wants none.
     fn bos(&self) -> Option<u32> {
         None
+    }
+    /// What stands in a sequence for a picture of the conversation ([`Conversation::pictures`]).
+    fn picture(&self, _number: usize) -> Vec<u32> {
+        vec![]
     }
 }
 
@@ -97,9 +103,21 @@ impl Transcript {
         template: &ChatTemplate,
         tokenizer: &dyn Tokenizer,
     ) -> Result<Appended, TemplateError> {
+        self.append_shown(messages, BTreeMap::new(), template, tokenizer)
+    }
+
+    /// The same with pictures: [`Conversation::pictures`], by the index in `messages`.
+    pub fn append_shown(
+        &mut self,
+        messages: Vec<Message>,
+        pictures: BTreeMap<usize, Vec<usize>>,
+        template: &ChatTemplate,
+        tokenizer: &dyn Tokenizer,
+    ) -> Result<Appended, TemplateError> {
         let seen = self.conversation.messages.len();
         let mut conversation = self.conversation.clone();
         conversation.messages.extend(messages);
+        conversation.pictures.extend(pictures.into_iter().map(|(at, places)| (seen + at, places)));
         let full = template.render(&conversation, &self.marks)?;
         self.thinking_open = full.thinking_open;
         let suffix = self

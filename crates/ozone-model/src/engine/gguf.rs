@@ -34,6 +34,9 @@ pub enum GgufError {
     Damaged(String),
     #[error("it has no {0}, so it is not a language model")]
     Missing(&'static str),
+    /// An encoder of pictures was wanted.
+    #[error("{0}")]
+    NotProjector(String),
 }
 
 /// One value of the header. Of an array only what the project reads is kept.
@@ -59,21 +62,44 @@ pub struct GgufHeader {
     pub file_bytes: u64,
 }
 
-impl GgufHeader {
-    /// Reads and checks the header of `path`.
-    pub fn read(path: &Path) -> Result<GgufHeader, GgufError> {
+/// A header with what only its checks need.
+pub(super) struct Layout {
+    pub header: GgufHeader,
+    /// GGUF's number for the type of each key's value.
+    pub kinds: HashMap<String, u32>,
+    pub tensors: HashMap<String, TensorInfo>,
+}
+
+pub(super) struct TensorInfo {
+    /// ggml's number for the type.
+    pub kind: u32,
+    /// Columns first.
+    pub shape: Vec<u64>,
+}
+
+impl Layout {
+    /// Reads a header whose places are sound; what is in it is not looked at.
+    pub fn read(path: &Path) -> Result<Layout, GgufError> {
         let file = File::open(path)?;
         let meta = file.metadata()?;
         if !meta.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file").into());
         }
-        GgufHeader::parse(BufReader::new(file), meta.len())
+        read_layout(&mut Reader { inner: BufReader::new(file), at: 0, len: meta.len() })
+    }
+}
+
+impl GgufHeader {
+    /// Reads and checks the header of a language model.
+    pub fn read(path: &Path) -> Result<GgufHeader, GgufError> {
+        let header = Layout::read(path)?.header;
+        header.check_model()?;
+        Ok(header)
     }
 
     /// The same for what is no file: `len` bytes.
     pub fn parse(bytes: impl Read, len: u64) -> Result<GgufHeader, GgufError> {
-        let mut reader = Reader { inner: bytes, at: 0, len };
-        let header = read_header(&mut reader)?;
+        let header = read_layout(&mut Reader { inner: bytes, at: 0, len })?.header;
         header.check_model()?;
         Ok(header)
     }
@@ -294,7 +320,7 @@ impl<R: Read> Reader<R> {
     }
 }
 
-fn read_header<R: Read>(reader: &mut Reader<R>) -> Result<GgufHeader, GgufError> {
+fn read_layout<R: Read>(reader: &mut Reader<R>) -> Result<Layout, GgufError> {
     let magic: [u8; 4] = reader.bytes("the first four bytes")?;
     if &magic != b"GGUF" {
         return Err(GgufError::Magic(magic.escape_ascii().to_string()));
@@ -309,7 +335,7 @@ fn read_header<R: Read>(reader: &mut Reader<R>) -> Result<GgufHeader, GgufError>
         let text = format!("it claims {tensors} tensors and {key_count} keys");
         return Err(GgufError::Damaged(text));
     }
-    let mut keys = HashMap::new();
+    let (mut keys, mut kinds) = (HashMap::new(), HashMap::new());
     for i in 0..key_count {
         let key = reader.text(&format!("key {i}"))?;
         if key.is_empty() {
@@ -320,24 +346,27 @@ fn read_header<R: Read>(reader: &mut Reader<R>) -> Result<GgufHeader, GgufError>
         if keys.insert(key.clone(), value).is_some() {
             return Err(GgufError::Damaged(format!("`{key}` is there twice")));
         }
+        kinds.insert(key, kind);
     }
     let alignment = match keys.get("general.alignment") {
         None => 32,
         Some(GgufValue::Unsigned(n)) if n.is_power_of_two() && *n <= 1 << 20 => *n,
         Some(other) => return Err(GgufError::Damaged(format!("the alignment is {other:?}"))),
     };
-    let tensor_bytes = read_tensors(reader, tensors, alignment)?;
-    let file_bytes = reader.len;
-    Ok(GgufHeader { version, keys, tensors: tensors as usize, tensor_bytes, file_bytes })
+    let (infos, tensor_bytes) = read_tensors(reader, tensors, alignment)?;
+    let (tensors, file_bytes) = (tensors as usize, reader.len);
+    let header = GgufHeader { version, keys, tensors, tensor_bytes, file_bytes };
+    Ok(Layout { header, kinds, tensors: infos })
 }
 
-/// Checks that every tensor lies within the file. Returns the bytes of all of them together.
+/// Checks that every tensor lies within the file. Returns what they are, and the bytes of all of
+/// them together.
 fn read_tensors<R: Read>(
     reader: &mut Reader<R>,
     count: u64,
     alignment: u64,
-) -> Result<u64, GgufError> {
-    let mut ends = Vec::new();
+) -> Result<(HashMap<String, TensorInfo>, u64), GgufError> {
+    let (mut ends, mut infos) = (Vec::new(), HashMap::new());
     let mut bytes_total = 0u64;
     for i in 0..count {
         let name = reader.text(&format!("tensor {i}"))?;
@@ -361,6 +390,7 @@ fn read_tensors<R: Read>(
             .checked_add(bytes)
             .ok_or_else(|| GgufError::Damaged(format!("tensor `{name}` lies nowhere")))?;
         bytes_total = bytes_total.saturating_add(bytes);
+        infos.insert(name.clone(), TensorInfo { kind, shape });
         ends.push((end, name));
     }
     let data_start = reader.at.next_multiple_of(alignment);
@@ -369,7 +399,7 @@ fn read_tensors<R: Read>(
             return Err(GgufError::Truncated(format!("tensor `{name}`")));
         }
     }
-    Ok(bytes_total)
+    Ok((infos, bytes_total))
 }
 
 /// Bytes of a tensor, or `None` where type and shape cannot be.

@@ -1,10 +1,12 @@
 //! The few calls into llama.cpp that the engine makes, each with the reason why it is sound.
 //!
-//! This is the only file of the crate with `unsafe`. It goes to the C interface itself and not
+//! This file and its child `sight` are alone in the crate with `unsafe`. It goes to the C interface itself and not
 //! through the safe wrapper of `llama-cpp-2`, because the engine needs what that keeps private:
 //! changing the number of threads between two steps (see `threads.rs`), an abort callback, and a
 //! model shared by threads that only tokenise. Nothing here decides anything.
 #![expect(unsafe_code, reason = "llama.cpp is a C library")]
+
+mod sight;
 
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char, c_void};
@@ -16,10 +18,13 @@ use std::sync::{Arc, Once};
 use llama_cpp_sys_2 as sys;
 
 use super::KvType;
+pub(super) use sight::{Chunk, Media, NotEncoded, Projector};
 
 thread_local! {
     /// What llama.cpp last complained about on this thread: the cause in an error message.
     static LAST_ERROR: RefCell<String> = const { RefCell::new(String::new()) };
+    /// Its first complaint since the last one was taken: where many follow, the cause of them.
+    static FIRST_ERROR: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
 /// Initialises llama.cpp once per process and sends its log lines to `tracing`.
@@ -29,6 +34,7 @@ fn init() {
     // callback is a function that lives as long as the process.
     INIT.call_once(|| unsafe {
         sys::llama_log_set(Some(log_line), std::ptr::null_mut());
+        sys::mtmd_helper_log_set(Some(log_line), std::ptr::null_mut());
         sys::llama_backend_init();
     });
 }
@@ -46,6 +52,11 @@ unsafe extern "C" fn log_line(level: sys::ggml_log_level, text: *const c_char, _
     match level {
         sys::GGML_LOG_LEVEL_ERROR => {
             LAST_ERROR.with_borrow_mut(|last| text.clone_into(last));
+            FIRST_ERROR.with_borrow_mut(|first| {
+                if first.is_empty() {
+                    text.clone_into(first);
+                }
+            });
             tracing::debug!(target: "llama.cpp", "error: {text}");
         }
         sys::GGML_LOG_LEVEL_WARN => tracing::debug!(target: "llama.cpp", "warning: {text}"),
@@ -55,7 +66,18 @@ unsafe extern "C" fn log_line(level: sys::ggml_log_level, text: *const c_char, _
 
 /// The last complaint of llama.cpp on this thread, without the name of the C function.
 fn take_last_error() -> String {
-    let text = LAST_ERROR.with_borrow_mut(std::mem::take);
+    FIRST_ERROR.with_borrow_mut(String::clear);
+    without_function(LAST_ERROR.with_borrow_mut(std::mem::take))
+}
+
+/// The first complaint since then.
+fn take_first_error() -> String {
+    let first = FIRST_ERROR.with_borrow_mut(std::mem::take);
+    take_last_error();
+    without_function(first)
+}
+
+fn without_function(text: String) -> String {
     text.split_once(": ").map_or(text.clone(), |(_, rest)| rest.to_owned())
 }
 
@@ -274,6 +296,8 @@ pub(super) enum DecodeFailure {
     NoRoom,
     /// The abort flag was set.
     Aborted,
+    /// Whoever wanted it has gone.
+    Unwanted,
     /// Anything else, by llama.cpp's number.
     Fatal(i32),
 }
@@ -463,16 +487,16 @@ impl Context {
         unsafe { sys::llama_get_memory(self.ptr.as_ptr()) }
     }
 
-    /// Forgets the tokens of `sequence` from `from` on. False where the memory cannot.
+    /// Forgets what `sequence` has from the position `from` on. False where the memory cannot.
     pub fn truncate(&mut self, sequence: i32, from: u32) -> bool {
         // SAFETY: sequence ids come from the engine's table, which is as long as the context's.
         unsafe { sys::llama_memory_seq_rm(self.memory(), sequence, from as i32, -1) }
     }
 
-    /// Lets `target` share the first `tokens` tokens of `source`, without copying them.
-    pub fn share(&mut self, source: i32, target: i32, tokens: u32) {
+    /// Lets `target` share what `source` has before the position `end`, without copying it.
+    pub fn share(&mut self, source: i32, target: i32, end: u32) {
         // SAFETY: as in `truncate`.
-        unsafe { sys::llama_memory_seq_cp(self.memory(), source, target, 0, tokens as i32) }
+        unsafe { sys::llama_memory_seq_cp(self.memory(), source, target, 0, end as i32) }
     }
 
     /// The bytes that `restore` needs to bring a sequence back.

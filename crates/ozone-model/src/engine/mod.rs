@@ -15,8 +15,10 @@ mod disk;
 mod gguf;
 mod guide;
 mod llama;
+mod mmproj;
 mod run;
 mod sampling;
+mod sight;
 mod threads;
 mod vocab;
 mod worker;
@@ -34,10 +36,12 @@ use tokio::sync::mpsc;
 pub use disk::ColdStore;
 pub use gguf::{GgufError, GgufHeader, GgufValue};
 pub use sampling::Sampling;
+pub use sight::Picture;
 pub use vocab::Vocab;
 
 use constraint::Constraint;
 use run::{Child, Run};
+use sight::{Eyes, Sight};
 use worker::{Command, Worker};
 
 /// Events that may wait for a slow reader before its sequence pauses.
@@ -59,6 +63,9 @@ pub enum EngineError {
     BadRequest(String),
     #[error("the grammar cannot be used: {0}")]
     Grammar(String),
+    /// A picture could not be encoded.
+    #[error("a picture could not be encoded: {0}")]
+    Picture(String),
     /// The waiting line is full. Try again later.
     #[error("{waiting} requests are waiting already")]
     Busy { waiting: usize },
@@ -116,6 +123,8 @@ pub struct EngineOptions {
     pub cold_store: Option<ColdStore>,
     /// Forbids the system to swap the weights out.
     pub lock_memory: bool,
+    /// The encoder of pictures that belongs to the model, if it shall see.
+    pub mmproj: Option<PathBuf>,
 }
 
 impl Default for EngineOptions {
@@ -132,6 +141,7 @@ impl Default for EngineOptions {
             holds_max: 16,
             cold_store: None,
             lock_memory: false,
+            mmproj: None,
         }
     }
 }
@@ -195,7 +205,10 @@ impl ThinkingLimit {
 /// One answer to be generated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GenerateRequest {
+    /// Of the vocabulary, and [`Picture::ids`].
     pub prompt: Vec<u32>,
+    /// Those that are in the prompt, in any order.
+    pub pictures: Vec<Picture>,
     /// The beginning of the answer, generated earlier: it goes on behind it, and these tokens are
     /// neither reported nor counted as generated again. Grammars, seeds and limits know them.
     pub resumed: Vec<u32>,
@@ -217,6 +230,7 @@ impl GenerateRequest {
     pub fn new(prompt: Vec<u32>, max_tokens: u32) -> GenerateRequest {
         GenerateRequest {
             prompt,
+            pictures: Vec::new(),
             resumed: Vec::new(),
             max_tokens,
             sampling: Sampling::default(),
@@ -364,6 +378,7 @@ struct Inner {
     info: GgufInfo,
     header: GgufHeader,
     options: EngineOptions,
+    sight: Option<Sight>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -386,7 +401,14 @@ impl Engine {
             return Err(fail(cause, "Choose a text generation model."));
         }
         let model = Arc::new(model);
-        let options = settle(options, &model);
+        let projector = match &options.mmproj {
+            Some(mmproj) => Some(Arc::new(mmproj::load(mmproj, path, &model, &options)?)),
+            None => None,
+        };
+        let mut options = settle(options, &model);
+        if projector.as_ref().is_some_and(|projector| projector.is_non_causal()) {
+            options.batch_tokens = options.batch_tokens.max(sight::WHOLE_PICTURE_TOKENS);
+        }
         let shared = Arc::new(Shared {
             waiting: AtomicUsize::new(0),
             abort: Arc::new(AtomicBool::new(false)),
@@ -406,6 +428,15 @@ impl Engine {
         let vocab = Arc::new(Vocab::new(Arc::clone(&model)));
         let disk = options.cold_store.clone().and_then(|store| open_disk(store, path, &options));
         let (commands, receiver) = std_mpsc::channel();
+        let no_thread =
+            |error: std::io::Error| fail(error.to_string(), "The system allows no more threads.");
+        let eyes = match &projector {
+            Some(projector) => {
+                Some(Eyes::open(Arc::clone(projector), commands.clone()).map_err(no_thread)?)
+            }
+            None => None,
+        };
+        let sight = projector.map(|projector| Sight::new(projector, options.batch_tokens));
         let worker = Worker::new(
             context,
             Arc::clone(&vocab),
@@ -414,13 +445,14 @@ impl Engine {
             Arc::clone(&shared),
             receiver,
             disk,
-        );
+        )
+        .with_eyes(eyes);
         let thread = std::thread::Builder::new()
             .name("ozone-engine".to_owned())
             .spawn(move || worker.run())
-            .map_err(|error| fail(error.to_string(), "The system allows no more threads."))?;
+            .map_err(no_thread)?;
         let (commands, thread) = (Some(commands), Some(thread));
-        let inner = Inner { commands, thread, shared, vocab, info, header, options };
+        let inner = Inner { commands, thread, shared, vocab, info, header, options, sight };
         Ok(Engine { inner: Arc::new(inner) })
     }
 
@@ -460,6 +492,7 @@ impl Engine {
         seeds: &[u64],
     ) -> Result<Vec<TokenStream>, EngineError> {
         self.check(&request, seeds)?;
+        let pictures = self.placed(&request)?;
         let mut children = Vec::with_capacity(seeds.len());
         let mut streams = Vec::with_capacity(seeds.len());
         for &seed in seeds {
@@ -471,7 +504,7 @@ impl Engine {
             streams.push(TokenStream { events: receiver, paused, commands, ended: false });
         }
         self.enter_waiting_line(seeds.len())?;
-        let run = Box::new(Run::new(request, children));
+        let run = Box::new(Run::new(request, pictures, children));
         if self.commands()?.send(Command::Generate(run)).is_err() {
             return Err(EngineError::Stopped);
         }
@@ -515,7 +548,7 @@ impl Engine {
             return bad("at least one token must be asked for");
         }
         let unknown = |ids: &[u32]| ids.iter().any(|id| *id as usize >= self.vocab().len());
-        if unknown(&request.prompt) || unknown(&request.resumed) {
+        if unknown(&request.resumed) {
             return bad("the prompt has a token id that the model does not have");
         }
         if let Some(limit) = &request.thinking {
@@ -640,6 +673,9 @@ impl GgufError {
             GgufError::Truncated(_) => "Download or copy it again.",
             GgufError::Damaged(_) => "Download it again, or choose another file.",
             GgufError::Missing(_) => "Choose a text generation model in GGUF format.",
+            GgufError::NotProjector(_) => {
+                "Give the mmproj file for pictures that was published beside the model."
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::constraint::{Constraint, Offer, Thinking};
 use super::sampling::{Constraints, Picked, Sampler};
+use super::sight::Placed;
 use super::{
     EngineError, EngineUsage, FORCED_TOKENS_MAX, FinishReason, GenerateRequest, Generated, Token,
     Vocab,
@@ -40,6 +41,8 @@ pub(super) struct Run {
     /// Prompt and answer.
     pub tokens: Vec<u32>,
     pub prompt_len: usize,
+    /// In the prompt, by where they start.
+    pub pictures: Arc<[Placed]>,
     pub me: Child,
     /// Answers that begin where this one's prompt ends.
     pub children: Vec<Child>,
@@ -51,18 +54,23 @@ pub(super) struct Run {
 
 impl Run {
     /// `children` must not be empty; the first one computes the prompt for all.
-    pub fn new(mut request: GenerateRequest, mut children: Vec<Child>) -> Run {
+    pub fn new(
+        mut request: GenerateRequest,
+        pictures: Arc<[Placed]>,
+        mut children: Vec<Child>,
+    ) -> Run {
         let me = children.remove(0);
         let mut tokens = std::mem::take(&mut request.prompt);
         let prompt_len = tokens.len();
         tokens.append(&mut request.resumed);
-        Run::with(Arc::new(request), tokens, prompt_len, me, children)
+        Run::with(Arc::new(request), tokens, prompt_len, pictures, me, children)
     }
 
     pub fn with(
         request: Arc<GenerateRequest>,
         tokens: Vec<u32>,
         prompt_len: usize,
+        pictures: Arc<[Placed]>,
         me: Child,
         children: Vec<Child>,
     ) -> Run {
@@ -76,11 +84,18 @@ impl Run {
             order: 0,
             tokens,
             prompt_len,
+            pictures,
             me,
             children,
             started: false,
             usage,
         }
+    }
+
+    /// The pictures that are still to be fed, after the first `fed` tokens.
+    pub fn unfed(&self, fed: usize) -> &[Placed] {
+        let first = self.pictures.partition_point(|placed| placed.start < fed);
+        &self.pictures[first..]
     }
 
     /// Takes note of the tokens that were generated earlier, as if they came now.

@@ -4,6 +4,8 @@
 //! rest is to be fed; when the last one was fed, the next is drawn. So a long prompt, a decode
 //! step, tokens that a grammar forces and a sequence that had to make room are one case.
 
+mod seeing;
+
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use super::cells::Cells;
 use super::disk::{self, Disk};
 use super::llama::{Context, DecodeFailure};
 use super::run::{Child, Run, promote};
+use super::sight::{Eyes, FIRST_ID};
 use super::threads::Threads;
 use super::{
     EngineError, EngineOptions, FinishReason, Generated, Shared, Vocab, common_prefix, threads_max,
@@ -35,9 +38,13 @@ pub(super) enum Command {
 
 /// A place in the context; its index is llama.cpp's sequence id.
 struct Slot {
-    /// The tokens in the KV cache, and the cell of each.
+    /// The tokens in the KV cache, the cell of each, and its position.
     tokens: Vec<u32>,
     cells: Vec<u32>,
+    positions: Vec<u32>,
+    /// The position of what comes next: less than there are tokens, where a picture's rows and
+    /// columns are positions of their own.
+    end: u32,
     role: Role,
     last_used: u64,
 }
@@ -59,6 +66,15 @@ impl Slot {
             Role::Active(run) => Some(run),
             Role::Resident { .. } => None,
         }
+    }
+
+    /// Where the token `at` is or would be.
+    fn position(&self, at: usize) -> u32 {
+        self.positions.get(at).copied().unwrap_or(self.end)
+    }
+
+    fn shows_pictures(&self) -> bool {
+        self.tokens.iter().any(|id| *id >= FIRST_ID)
     }
 
     fn is_held(&self) -> bool {
@@ -93,6 +109,8 @@ pub(super) struct Worker {
     waiting: VecDeque<Box<Run>>,
     clock: u64,
     threads: Threads,
+    /// Of a model that sees.
+    eyes: Option<Eyes>,
     shutdown: bool,
 }
 
@@ -113,6 +131,8 @@ impl Worker {
         let slots = (0..super::slots(&options)).map(|_| Slot {
             tokens: Vec::new(),
             cells: Vec::new(),
+            positions: Vec::new(),
+            end: 0,
             role: Role::Resident { hold: None, flush: Vec::new() },
             last_used: 0,
         });
@@ -131,6 +151,7 @@ impl Worker {
             disk,
             waiting: VecDeque::new(),
             clock: 0,
+            eyes: None,
             shutdown: false,
         }
     }
@@ -260,6 +281,7 @@ impl Worker {
         if gone > 0 {
             self.left_waiting_line(gone);
         }
+        self.drop_unwanted_pictures();
     }
 
     /// An active slot becomes a resident one.
@@ -405,23 +427,27 @@ impl Worker {
 
     /// Lets the empty slot `target` begin with `tokens` tokens of `source`.
     fn share(&mut self, source: usize, target: usize, tokens: usize) {
-        self.context.share(source as i32, target as i32, tokens as u32);
-        let prefix = self.slots[source].tokens[..tokens].to_vec();
-        let cells = self.slots[source].cells[..tokens].to_vec();
+        let from = &self.slots[source];
+        let end = from.position(tokens);
+        self.context.share(source as i32, target as i32, end);
+        let (prefix, cells) = (from.tokens[..tokens].to_vec(), from.cells[..tokens].to_vec());
+        let positions = from.positions[..tokens].to_vec();
         self.cells.share(&cells);
-        self.slots[target].tokens = prefix;
-        self.slots[target].cells = cells;
+        let to = &mut self.slots[target];
+        (to.tokens, to.cells, to.positions, to.end) = (prefix, cells, positions, end);
     }
 
     /// Forgets all but the first `keep` tokens. False where all had to be forgotten.
     fn truncate(&mut self, index: usize, keep: usize) -> bool {
-        let kept = self.context.truncate(index as i32, keep as u32);
+        let kept = self.context.truncate(index as i32, self.slots[index].position(keep));
         let keep = if kept { keep } else { 0 };
         if !kept {
             self.context.truncate(index as i32, 0);
         }
         let slot = &mut self.slots[index];
+        slot.end = slot.position(keep);
         slot.tokens.truncate(keep);
+        slot.positions.truncate(keep);
         self.cells.release(slot.cells.drain(keep..));
         kept
     }
@@ -451,7 +477,9 @@ impl Worker {
     fn save_cold(&mut self, index: usize) {
         let slot = &self.slots[index];
         let Some(disk) = &mut self.disk else { return };
-        if slot.tokens.len() < disk::TOKENS_MIN || disk.contains(&slot.tokens) {
+        // The ids of pictures are this process's own.
+        let is_kept = slot.tokens.len() >= disk::TOKENS_MIN && !slot.shows_pictures();
+        if !is_kept || disk.contains(&slot.tokens) {
             return;
         }
         if let Some(state) = self.context.save(index as i32) {
@@ -479,19 +507,27 @@ impl Worker {
             return None;
         }
         let cells: Vec<u32> = (0..count).filter_map(|_| self.cells.take()).collect();
-        self.slots[index].cells = cells;
-        self.slots[index].tokens = stored;
+        let slot = &mut self.slots[index];
+        (slot.cells, slot.tokens) = (cells, stored);
+        slot.positions = (0..count as u32).collect();
+        slot.end = count as u32;
         add(&self.shared.counters.cold_restored, 1);
         Some(index)
     }
 
     // --- One step
 
-    /// Feeds one batch and draws from it. False where there was nothing to feed.
+    /// Feeds one batch of words and one picture, and draws. False where there was nothing to feed.
     fn step(&mut self) -> bool {
+        let stepped = self.step_words();
+        let seen = !self.shutdown && self.step_picture();
+        stepped || seen || self.resolve_shortage()
+    }
+
+    fn step_words(&mut self) -> bool {
         let feeds = self.plan();
         if feeds.is_empty() {
-            return self.resolve_shortage();
+            return false;
         }
         let rows = self.context.batch_len();
         let threads = self.threads.threads(rows);
@@ -534,13 +570,15 @@ impl Worker {
         feeds
     }
 
-    /// Adds up to `limit` unfed tokens of an active slot to the batch. Returns how many.
+    /// Adds up to `limit` unfed words of an active slot to the batch, those before the next picture.
+    /// Returns how many.
     fn plan_run(&mut self, index: usize, limit: usize, feeds: &mut Vec<Feed>) -> usize {
         let slot = &self.slots[index];
         let Some(run) = slot.run() else { return 0 };
         let fed = slot.tokens.len();
         let unfed = run.tokens.len() - fed;
-        let mut count = unfed.min(limit).min(self.context.batch_room());
+        let words = run.unfed(fed).first().map_or(unfed, |placed| placed.start - fed);
+        let mut count = words.min(limit).min(self.context.batch_room());
         if !self.make_room(count) {
             count = count.min(self.cells.free());
         }
@@ -568,11 +606,11 @@ impl Worker {
     }
 
     fn push_feed(&mut self, slot: usize, tokens: Vec<u32>, draws: bool, feeds: &mut Vec<Feed>) {
-        let start = self.slots[slot].tokens.len();
+        let start = self.slots[slot].end;
         let mut cells = Vec::with_capacity(tokens.len());
         for (i, token) in tokens.iter().enumerate() {
             let wants_logits = draws && i + 1 == tokens.len();
-            self.context.push(*token, (start + i) as u32, slot as i32, wants_logits);
+            self.context.push(*token, start + i as u32, slot as i32, wants_logits);
             cells.extend(self.cells.take());
         }
         let row = draws.then(|| self.context.batch_len() - 1);
@@ -581,7 +619,8 @@ impl Worker {
 
     /// Nothing could be fed: the youngest sequence makes room, or the only one is at its end.
     fn resolve_shortage(&mut self) -> bool {
-        let ready = |slot: &Slot| slot.run().is_some_and(Run::is_read);
+        let ready =
+            |slot: &Slot| slot.run().is_some_and(Run::is_read) && !slot.waits_for_a_picture();
         let stuck: Vec<usize> =
             (0..self.slots.len()).filter(|index| ready(&self.slots[*index])).collect();
         let youngest = stuck.iter().copied().max_by_key(|i| self.slots[*i].run().map(|r| r.order));
@@ -611,12 +650,9 @@ impl Worker {
             let slot = &mut self.slots[feed.slot];
             slot.tokens.extend(feed.tokens);
             slot.cells.extend(feed.cells);
-            if let Role::Active(run) = &mut slot.role
-                && !run.started
-            {
-                run.usage.prefilled_tokens += count as u32;
-                add(&self.shared.counters.prefilled_tokens, count as u64);
-            }
+            slot.positions.extend(slot.end..slot.end + count as u32);
+            slot.end += count as u32;
+            self.note_prefilled(feed.slot, count);
             rows.extend(feed.row.map(|row| (feed.slot, row)));
         }
         for (index, row) in rows {
@@ -642,6 +678,15 @@ impl Worker {
         }
     }
 
+    fn note_prefilled(&mut self, index: usize, count: usize) {
+        if let Role::Active(run) = &mut self.slots[index].role
+            && !run.started
+        {
+            run.usage.prefilled_tokens += count as u32;
+            add(&self.shared.counters.prefilled_tokens, count as u64);
+        }
+    }
+
     /// Gives each child a slot that shares the parent's prompt. Those without one wait.
     fn fork(&mut self, parent: usize, children: Vec<Child>) -> Vec<usize> {
         let begun = Instant::now();
@@ -651,11 +696,13 @@ impl Worker {
         let Some(run) = self.slots[parent].run() else { return placed };
         let (request, order) = (Arc::clone(&run.request), run.order);
         let (prompt, prompt_len) = (run.tokens.clone(), run.prompt_len);
+        let pictures = Arc::clone(&run.pictures);
         for child in children {
             let mut run = Box::new(Run::with(
                 Arc::clone(&request),
                 prompt.clone(),
                 prompt_len,
+                Arc::clone(&pictures),
                 child,
                 vec![],
             ));
@@ -770,6 +817,8 @@ impl Worker {
                     None => drop(self.resolve_shortage()),
                 }
             }
+            // The next look for cancelled sequences finds it.
+            DecodeFailure::Unwanted => {}
             DecodeFailure::Fatal(code) => {
                 for index in slots {
                     self.fail(index, EngineError::Compute { code });

@@ -10,6 +10,10 @@ mod inputs;
 #[cfg(feature = "local")]
 mod local;
 mod scripted;
+#[cfg(feature = "local")]
+mod sight;
+#[cfg(feature = "local")]
+mod sight_local;
 #[cfg(feature = "upstream")]
 mod upstream;
 #[cfg(feature = "upstream")]

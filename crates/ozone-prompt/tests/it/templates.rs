@@ -262,6 +262,7 @@ fn harmony_has_its_own_renderer() {
         tools: vec![weather()],
         effort: Some(Effort::High),
         today: Some(Day { year: 2025, month: 6, day: 28 }),
+        ..Conversation::default()
     };
     assert_eq!(
         render("harmony", &conversation),
