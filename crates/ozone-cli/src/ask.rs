@@ -46,6 +46,7 @@ Examples:
                                         several samples vote; few where they agree
   ozone ask --pro --samples 32 --max-cost 0.10 -e high \"…\"
   ozone ask -i receipt.jpg \"What was the total?\"
+  ozone ask -m model.gguf --mmproj mmproj.gguf -i receipt.jpg \"What was the total?\"
   ozone ask -f contract.pdf \"When can it be terminated?\"
   ozone ask -i scan.pdf#3 \"Who signed?\"
   ozone ask -f sales.csv \"What is the mean of the second column?\"
@@ -72,6 +73,9 @@ pub struct AskArgs {
     /// A model of the configuration, or a GGUF file.
     #[arg(short, long)]
     model: Option<String>,
+    /// The encoder of pictures that belongs to the GGUF file, which then sees those of -i and of tools.
+    #[arg(long, value_name = "FILE")]
+    mmproj: Option<PathBuf>,
     /// none, minimal, low, medium, high, xhigh or max: at most 0, 512, 2,048, 8,192, 24,576 or 49,152
     /// tokens of thinking, or as many as the context holds.
     #[arg(short, long, value_parser = parse_effort)]
@@ -181,7 +185,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
         Some(stored) => stored.model.clone(),
         None => args.model.clone().unwrap_or_else(|| config.default_model.clone()),
     };
-    let entry = setup::entry(config, &name)?;
+    let entry = setup::entry(config, &name)?.seeing(args.mmproj.as_deref())?;
     let (effort, policy) = (args.effort.or(entry.effort), entry.pro.clone());
     let coords = entry.coords;
     // The shipped model has not learnt the tools for pictures, nor the shell.

@@ -77,8 +77,8 @@ pub struct ModelEntry {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "backend", rename_all = "snake_case")]
 pub enum BackendEntry {
-    /// A GGUF file, in process.
-    Local { path: PathBuf, context_window: Option<u32> },
+    /// A GGUF file, in process, and the encoder of pictures that belongs to it.
+    Local { path: PathBuf, mmproj: Option<PathBuf>, context_window: Option<u32> },
     /// An OpenAI-compatible server.
     Upstream(Box<UpstreamConfig>),
     /// A JSON list of samples; milliseconds between two tokens.
@@ -102,7 +102,32 @@ impl ModelEntry {
             raw_reasoning: false,
             rollouts: false,
             coords: None,
-            backend: BackendEntry::Local { path, context_window: None },
+            backend: BackendEntry::Local { path, mmproj: None, context_window: None },
+        }
+    }
+
+    /// The same with eyes (`--mmproj`).
+    pub fn seeing(mut self, eyes: Option<&Path>) -> Result<ModelEntry, Failure> {
+        match (eyes, &mut self.backend) {
+            (None, _) => Ok(self),
+            (Some(eyes), BackendEntry::Local { mmproj, .. }) => {
+                *mmproj = Some(eyes.to_owned());
+                Ok(self)
+            }
+            (Some(_), BackendEntry::Upstream(_) | BackendEntry::Scripted { .. }) => {
+                Err(Failure::usage(format!(
+                    "--mmproj is for a GGUF file, and the model `{}` is none",
+                    self.id
+                )))
+            }
+        }
+    }
+
+    pub fn reads_images(&self) -> bool {
+        match &self.backend {
+            BackendEntry::Local { mmproj, .. } => mmproj.is_some(),
+            BackendEntry::Upstream(upstream) => upstream.reads_images,
+            BackendEntry::Scripted { .. } => false,
         }
     }
 
@@ -121,9 +146,11 @@ impl ModelEntry {
     /// Paths of a file are relative to its folder.
     fn inside(mut self, folder: &Path) -> ModelEntry {
         match &mut self.backend {
-            BackendEntry::Local { path, .. } | BackendEntry::Scripted { path, .. } => {
+            BackendEntry::Local { path, mmproj, .. } => {
                 *path = folder.join(&*path);
+                mmproj.iter_mut().for_each(|mmproj| *mmproj = folder.join(&*mmproj));
             }
+            BackendEntry::Scripted { path, .. } => *path = folder.join(&*path),
             BackendEntry::Upstream(_) => {}
         }
         self
@@ -264,7 +291,7 @@ fn unknown_key(file: &toml::Table) -> Option<String> {
     let models = file.get("model")?.as_array()?.iter().filter_map(|m| m.as_table());
     for model in models {
         let own: &[&str] = match model.get("backend").and_then(|b| b.as_str()) {
-            Some("local") => &["path", "context_window"],
+            Some("local") => &["path", "mmproj", "context_window"],
             Some("scripted") => &["path", "pace_ms"],
             _ => UpstreamConfig::KEYS,
         };

@@ -31,7 +31,9 @@ pub fn doctor(args: &DoctorArgs, common: &Common) -> Result<(), Failure> {
         .and_then(|entry| setup::model(&entry))
         .map(|m| {
             let info = m.backend.info();
-            format!("{} ({}), {} tokens of context", info.id, info.source, info.context_window)
+            let sees = if info.reads_images { ", sees pictures" } else { "" };
+            let (id, source, tokens) = (&info.id, &info.source, info.context_window);
+            format!("{id} ({source}), {tokens} tokens of context{sees}")
         })
         .map_err(text);
     let mut findings = vec![
@@ -98,25 +100,26 @@ pub struct ModelsArgs {
 
 pub fn models(args: &ModelsArgs, common: &Common) -> Result<(), Failure> {
     let config = Config::load(common)?;
-    let shipped = (SHIPPED.to_owned(), "trained by this project, in the binary".to_owned());
-    let all: Vec<(String, String)> = [shipped]
+    let shipped = (SHIPPED.to_owned(), "trained by this project, in the binary".to_owned(), false);
+    let all: Vec<(String, String, bool)> = [shipped]
         .into_iter()
-        .chain(config.models.iter().map(|m| (m.id.clone(), m.source())))
+        .chain(config.models.iter().map(|m| (m.id.clone(), m.source(), m.reads_images())))
         .collect();
     if args.json {
         let list: Vec<_> = all
             .iter()
-            .map(|(id, source)| {
+            .map(|(id, source, reads_images)| {
                 json!({"id": id, "object": "model", "source": source,
-                       "default": *id == config.default_model})
+                       "reads_images": reads_images, "default": *id == config.default_model})
             })
             .collect();
         println!("{}", serde_json::to_string_pretty(&json!({"object": "list", "data": list}))?);
         return Ok(());
     }
-    for (id, source) in all {
+    for (id, source, reads_images) in all {
         let mark = if id == config.default_model { "*" } else { " " };
-        println!("{mark} {id:<20} {source}");
+        let sees = if reads_images { ", sees pictures" } else { "" };
+        println!("{mark} {id:<20} {source}{sees}");
     }
     println!("  any GGUF file: ozone ask -m FILE");
     Ok(())

@@ -1,7 +1,7 @@
 //! `ozone serve`: the Responses API on this machine's models.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +45,9 @@ pub struct ServeArgs {
     /// Serves this model only: one of the configuration, or a GGUF file. May be repeated.
     #[arg(short, long = "model", value_name = "MODEL")]
     models: Vec<String>,
+    /// The encoder of pictures that belongs to the GGUF file of -m, which then sees.
+    #[arg(long, value_name = "FILE", requires = "models")]
+    mmproj: Option<PathBuf>,
     /// How many Python kernels are kept warm.
     #[arg(long, default_value_t = 2, value_name = "N")]
     kernels: usize,
@@ -176,9 +179,14 @@ async fn models(
     } else {
         args.models.clone()
     };
+    if args.mmproj.is_some() && names.len() > 1 {
+        return Err(Failure::usage(
+            "--mmproj belongs to one model: give one -m, or name it as `mmproj` in ozone.toml",
+        ));
+    }
     let mut served: Vec<Served> = vec![];
     for name in &names {
-        let entry = setup::entry(config, name)?;
+        let entry = setup::entry(config, name)?.seeing(args.mmproj.as_deref())?;
         let loading = entry.clone();
         let model = tokio::task::spawn_blocking(move || setup::model(&loading)).await??;
         let greedy = model.trained_here || entry.temperature == Some(0.0);

@@ -73,12 +73,13 @@ pub fn model(entry: &ModelEntry) -> Result<Model, Failure> {
     // A model that was trained in this loop needs no instructions for it.
     let mut trained_here = false;
     let (backend, local): (Arc<dyn ModelBackend>, bool) = match &entry.backend {
-        BackendEntry::Local { path, context_window } => {
+        BackendEntry::Local { path, mmproj, context_window } => {
             let defaults = EngineOptions::default();
             let context_tokens = context_window.unwrap_or(defaults.context_tokens);
             let options = EngineOptions {
                 context_tokens,
                 cells: context_tokens.max(defaults.cells),
+                mmproj: mmproj.clone(),
                 ..defaults
             };
             let backend = LocalBackend::load(&entry.id, path, options)?;

@@ -1,6 +1,6 @@
 //! Which models are asked, and what tells them and this program apart from others.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ozone_model::upstream::{Api, UpstreamConfig};
 use sha2::{Digest, Sha256};
@@ -58,9 +58,14 @@ impl ModelArgs {
 
 /// Of the weights or of the script; of an upstream, its address and its own name of the model.
 pub(super) fn model_hash(entry: &ModelEntry) -> Result<String, Failure> {
+    let of_file = |path: &Path| {
+        hash_file(path).map_err(|e| Failure::usage(format!("cannot read {}: {e}", path.display())))
+    };
     match &entry.backend {
-        BackendEntry::Local { path, .. } | BackendEntry::Scripted { path, .. } => hash_file(path)
-            .map_err(|e| Failure::usage(format!("cannot read {}: {e}", path.display()))),
+        BackendEntry::Local { path, mmproj: Some(mmproj), .. } => {
+            Ok(sha256(&[of_file(path)?.as_bytes(), of_file(mmproj)?.as_bytes()]))
+        }
+        BackendEntry::Local { path, .. } | BackendEntry::Scripted { path, .. } => of_file(path),
         BackendEntry::Upstream(upstream) => {
             let extra = serde_json::to_string(&upstream.extra_body)?;
             Ok(sha256(&[entry.source().as_bytes(), extra.as_bytes()]))

@@ -5,6 +5,7 @@ mod costs;
 mod drawing;
 mod energy;
 mod eval;
+mod eyes;
 mod faults;
 mod images;
 mod kill;

@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use crate::support::{Home, says};
 
-struct Serving {
+pub struct Serving {
     child: Child,
     address: String,
 }
 
 impl Serving {
-    fn start(home: &Home, args: &[&str]) -> Serving {
+    pub fn start(home: &Home, args: &[&str]) -> Serving {
         Serving::start_with(home, args, &[])
     }
 
@@ -32,11 +32,11 @@ impl Serving {
         Serving { child, address }
     }
 
-    fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+    pub fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         self.send("POST", path, &body.to_string())
     }
 
-    fn send(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+    pub fn send(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
         self.send_with("", method, path, body)
     }
 
