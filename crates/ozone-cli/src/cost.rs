@@ -1,7 +1,6 @@
 //! `ozone cost`: what was spent, what the same answer would cost elsewhere, and price books of
 //! others. The arithmetic is `ozone-cost`'s; here are only arguments and files.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +16,7 @@ use ozone_types::ResponseId;
 use crate::ask::clock;
 use crate::config::{Common, Config};
 use crate::failure::Failure;
+use crate::output::print;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -266,10 +266,4 @@ fn read(path: &Path) -> Result<String, Failure> {
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     std::fs::write(path, text)
         .map_err(|e| Failure::new(format!("cannot write {}: {e}", path.display())))
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush())?;
-    Ok(())
 }

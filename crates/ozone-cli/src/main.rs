@@ -14,6 +14,7 @@ mod image_generation;
 mod interrupt;
 mod mcp;
 mod memory;
+mod output;
 mod paint;
 mod pictures;
 mod reinforce;

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::ask::clock;
 use crate::config::{Common, Config};
 use crate::failure::Failure;
+use crate::output::print;
 use crate::setup;
 
 #[derive(Debug, clap::Args)]
@@ -55,7 +56,7 @@ enum MemoryCommand {
     },
     /// Deletes all facts.
     Clear {
-        /// Without asking.
+        /// Without asking, as scripts need it.
         #[arg(short, long)]
         yes: bool,
     },
@@ -120,8 +121,16 @@ async fn command(args: &MemoryArgs, memory: &Memory) -> Result<(), Failure> {
         }
         MemoryCommand::Clear { yes } => {
             let count = memory.facts().await?.len();
-            if !yes && count > 0 && io::stdin().is_terminal() && !agreed(count)? {
-                return Err(Failure::new("nothing was deleted"));
+            if !yes && count > 0 {
+                if !io::stdin().is_terminal() {
+                    return Err(Failure::usage(format!(
+                        "nothing was deleted: nobody can be asked here whether all {count} should \
+                         be; --yes says so"
+                    )));
+                }
+                if !agreed(count)? {
+                    return Err(Failure::new("nothing was deleted"));
+                }
             }
             let count = memory.clear().await?;
             let gone = json!({ "object": "memory.deleted", "deleted": true, "count": count });
@@ -212,12 +221,6 @@ fn wrong(error: MemoryError) -> Failure {
 
 fn pretty(value: &Value) -> Result<String, Failure> {
     Ok(serde_json::to_string_pretty(value)? + "\n")
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush())?;
-    Ok(())
 }
 
 /// What a question is told of the person who asks it, recorded with it. What was piped in may be

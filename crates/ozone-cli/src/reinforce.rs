@@ -290,9 +290,8 @@ fn was_cut(item: &Item) -> bool {
     let Item::Known(Known::CodeInterpreterCall { outputs: Some(outputs), .. }) = item else {
         return false;
     };
-    let marks = ["\n[stopped after ", "\n[the Python process ended: "];
     outputs.iter().any(|output| match output {
-        CodeOutput::Logs { logs } => marks.iter().any(|mark| format!("\n{logs}").contains(mark)),
+        CodeOutput::Logs { logs } => ozone_python::was_cut(logs),
         CodeOutput::Image { .. } => false,
     })
 }

@@ -22,6 +22,7 @@ use serde::de::DeserializeOwned;
 use crate::config::{Common, Config};
 use crate::eval;
 use crate::failure::Failure;
+use crate::output::print;
 use crate::reinforce::{self, ReinforceArgs};
 use crate::setup::Python;
 
@@ -80,6 +81,10 @@ pub struct TrainArgs {
     /// blurred or on photographed paper, read with the image tools.
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
     pictures: f64,
+    /// Answers this share of the questions that need Python by head instead, 0 to 1: a start that
+    /// does not know when to use its tool, for reinforcement learning to teach.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    by_head: f64,
     /// Writes the last checkpoint to this folder as GGUF (F16, Q8_0) and Hugging Face files, and
     /// trains no further.
     #[arg(long, value_name = "FOLDER")]
@@ -128,7 +133,7 @@ pub fn run(args: &TrainArgs, common: &Common) -> Result<(), Failure> {
         Some(file) => train.practising(Practice::new(read_jsonl(file)?, PRACTICE_SHARE))?,
         None => train,
     };
-    let train = train.with_pictures(args.pictures)?;
+    let train = train.with_pictures(args.pictures)?.with_by_head(args.by_head);
     let held_out = Generator::new(Split::HeldOut, args.seed)?.with_pictures(args.pictures)?;
     let train = move |index: u64| example(&train, index);
     let held_out = move |index: u64| example(&held_out, index);
@@ -283,11 +288,11 @@ fn export(run: &Path, folder: &Path, card: &ModelCard) -> Result<(), Failure> {
     for (name, kind) in [("f16", GgufType::F16), ("q8_0", GgufType::Q8_0)] {
         let path = folder.join(format!("{}-{name}.gguf", card.name));
         export::gguf(&path, &checkpoint.weights, &checkpoint.tokenizer, card, kind)?;
-        println!("{}", path.display());
+        print(&format!("{}\n", path.display()))?;
     }
     let hf = folder.join("hf");
     export::hugging_face(&hf, &checkpoint.weights, &checkpoint.tokenizer, card, HfType::F32)?;
-    println!("{}", hf.display());
+    print(&format!("{}\n", hf.display()))?;
     Ok(())
 }
 

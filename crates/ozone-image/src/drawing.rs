@@ -1,6 +1,5 @@
 //! SVG to pixels, and the guard around renderers.
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
@@ -9,6 +8,7 @@ use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{self, ImageHrefResolver, Options, fontdb, roxmltree};
 
 use crate::decode::{DecodeError, Format, Limits, check_size};
+use crate::parts::Parts;
 
 /// A drawing of fewer pixels is drawn larger: its lines have no pixels of their own.
 const SIDE_MIN: f32 = 1024.0;
@@ -57,7 +57,9 @@ fn draw(text: &str, limits: &Limits) -> Result<(RgbImage, Vec<String>), DecodeEr
     let text = without_doctype(text);
     let document = roxmltree::Document::parse_with_options(&text, options)
         .map_err(|e| broken(e.to_string()))?;
-    check_parts(&document)?;
+    Parts { max: ELEMENTS_MAX, depth_max: DEPTH_MAX, own: |_| 1 }
+        .check(&document)
+        .map_err(|why| DecodeError::TooComplex { format, why })?;
     let tree =
         usvg::Tree::from_xmltree(&document, &svg_options()).map_err(|e| broken(e.to_string()))?;
     let (width, height) = (tree.size().width(), tree.size().height());
@@ -133,75 +135,4 @@ fn without_doctype(text: &str) -> String {
         return text.to_owned();
     }
     format!("{}{}", &text[..start], &text[end..])
-}
-
-/// Counts what is to be drawn, before it is.
-fn check_parts(document: &roxmltree::Document) -> Result<(), DecodeError> {
-    let refuse = |why: String| Err(DecodeError::TooComplex { format: Format::Svg, why });
-    let depth_of = |node: roxmltree::Node| node.ancestors().take(DEPTH_MAX + 2).count();
-    if document.descendants().any(|node| depth_of(node) > DEPTH_MAX + 1) {
-        return refuse(format!("its parts are nested more than {DEPTH_MAX} deep"));
-    }
-    let ids: HashMap<&str, roxmltree::Node> =
-        document.descendants().filter_map(|n| Some((n.attribute("id")?, n))).collect();
-    // References of a style sheet are not followed below, so they may not lead to what holds parts.
-    let sheets = document.descendants().filter(|n| n.tag_name().name() == "style");
-    for target in sheets.filter_map(|n| n.text()).flat_map(targets) {
-        let name = ids.get(target).map_or("", |n| n.tag_name().name());
-        if matches!(name, "pattern" | "mask" | "marker") {
-            return refuse(format!("its style sheet refers to a {name}; write it as an attribute"));
-        }
-    }
-    let mut counted = HashMap::new();
-    let parts = count(document.root_element(), &ids, &mut counted, 0);
-    if parts > ELEMENTS_MAX {
-        return refuse(format!("it draws more than {ELEMENTS_MAX} parts"));
-    }
-    Ok(())
-}
-
-/// The elements below a node, with those that it refers to. A circle of references counts as too
-/// many: it never ends.
-fn count<'a>(
-    node: roxmltree::Node<'a, 'a>,
-    ids: &HashMap<&str, roxmltree::Node<'a, 'a>>,
-    counted: &mut HashMap<roxmltree::NodeId, Option<u64>>,
-    depth: usize,
-) -> u64 {
-    const ENDLESS: u64 = u64::MAX;
-    if depth > 4 * DEPTH_MAX {
-        return ENDLESS;
-    }
-    match counted.insert(node.id(), None) {
-        None => {}
-        Some(Some(known)) => {
-            counted.insert(node.id(), Some(known));
-            return known;
-        }
-        // Under way: this node is part of itself.
-        Some(None) => return ENDLESS,
-    }
-    let mut sum = 1u64;
-    for child in node.children().filter(roxmltree::Node::is_element) {
-        sum = sum.saturating_add(count(child, ids, counted, depth + 1));
-    }
-    // A link of a page leads somewhere and draws nothing.
-    let is_link = node.tag_name().name() == "a";
-    for target in node.attributes().filter(|_| !is_link).flat_map(|a| targets(a.value())) {
-        if let Some(other) = ids.get(target) {
-            sum = sum.saturating_add(count(*other, ids, counted, depth + 1));
-        }
-    }
-    counted.insert(node.id(), Some(sum));
-    sum
-}
-
-/// `#id` of a reference, and each `url(#id)` of a paint, a mask, a filter, a marker or a pattern.
-pub(crate) fn targets(value: &str) -> impl Iterator<Item = &str> {
-    let whole = value.trim().strip_prefix('#');
-    let urls = value.split("url(").skip(1).filter_map(|rest| {
-        let inside = rest.split(')').next()?.trim().trim_matches(['"', '\'']);
-        inside.strip_prefix('#')
-    });
-    whole.into_iter().chain(urls)
 }

@@ -23,6 +23,7 @@ mod filter;
 mod map;
 pub mod measure;
 mod outline;
+mod parts;
 mod resample;
 mod shapes;
 pub mod tile;

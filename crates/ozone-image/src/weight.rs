@@ -5,14 +5,12 @@
 //! figures follow how resvg draws: a group with an opacity, a filter, a mask or a clip path is a layer
 //! of its own, and a layer is at most five times as wide and as high as the canvas.
 
-use std::collections::HashMap;
-
 use resvg::tiny_skia::{PathSegment, Point, Rect, Transform};
 use resvg::usvg::filter::{Filter, Kind};
 use resvg::usvg::{Group, Node, Paint, Path, Pattern, Tree, roxmltree};
 
 use crate::canvas::PaintError;
-use crate::drawing::targets;
+use crate::parts::Parts;
 
 /// Elements, those that are repeated by reference counted each time; long texts, paths and styles
 /// count for several.
@@ -36,67 +34,16 @@ fn refuse<T>(why: String) -> Result<T, PaintError> {
 
 /// Counts what is to be drawn, before references are followed.
 pub(crate) fn check_parts(document: &roxmltree::Document) -> Result<(), PaintError> {
-    let depth_of = |node: roxmltree::Node| node.ancestors().take(DEPTH_MAX + 2).count();
-    if document.descendants().any(|node| depth_of(node) > DEPTH_MAX + 1) {
-        return refuse(format!("its parts are nested more than {DEPTH_MAX} deep"));
-    }
-    let ids: HashMap<&str, roxmltree::Node> =
-        document.descendants().filter_map(|n| Some((n.attribute("id")?, n))).collect();
-    let sheets = document.descendants().filter(|n| n.tag_name().name() == "style");
-    for target in sheets.filter_map(|n| n.text()).flat_map(targets) {
-        let name = ids.get(target).map_or("", |n| n.tag_name().name());
-        if matches!(name, "pattern" | "mask" | "marker" | "clipPath") {
-            return refuse(format!("its style sheet refers to a {name}; write it as an attribute"));
-        }
-    }
-    let mut counted = HashMap::new();
-    if count(document.root_element(), &ids, &mut counted, 0) > PARTS_MAX {
-        return refuse(format!(
-            "it draws more than {PARTS_MAX} parts, or its references lead in a circle; draw it \
-             with fewer"
-        ));
-    }
-    Ok(())
+    Parts { max: PARTS_MAX, depth_max: DEPTH_MAX, own: parts_of }.check(document).or_else(refuse)
 }
 
-/// The parts below a node, with those that it refers to. A circle of references never ends.
-fn count<'a>(
-    node: roxmltree::Node<'a, 'a>,
-    ids: &HashMap<&str, roxmltree::Node<'a, 'a>>,
-    counted: &mut HashMap<roxmltree::NodeId, Option<u64>>,
-    depth: usize,
-) -> u64 {
-    const ENDLESS: u64 = u64::MAX;
-    if depth > 8 * DEPTH_MAX {
-        return ENDLESS;
-    }
-    match counted.insert(node.id(), None) {
-        None => {}
-        Some(Some(known)) => {
-            counted.insert(node.id(), Some(known));
-            return known;
-        }
-        // Under way: this node is part of itself.
-        Some(None) => return ENDLESS,
-    }
+/// What an element counts for without its children.
+fn parts_of(node: roxmltree::Node) -> u64 {
     let bytes = |text: &str| text.len() as u64 / PART_BYTES;
-    let mut sum = 1 + node.attributes().map(|a| bytes(a.value())).sum::<u64>();
-    for child in node.children() {
-        sum = sum.saturating_add(match child.is_element() {
-            true => count(child, ids, counted, depth + 1),
-            // A glyph is a path of its own.
-            false => child.text().map_or(0, |text| bytes(text).saturating_mul(16)),
-        });
-    }
-    // A link of a page leads somewhere and draws nothing.
-    let is_link = node.tag_name().name() == "a";
-    for target in node.attributes().filter(|_| !is_link).flat_map(|a| targets(a.value())) {
-        if let Some(other) = ids.get(target) {
-            sum = sum.saturating_add(count(*other, ids, counted, depth + 1));
-        }
-    }
-    counted.insert(node.id(), Some(sum));
-    sum
+    let texts = node.children().filter(|child| !child.is_element());
+    // A glyph is a path of its own.
+    let glyphs: u64 = texts.filter_map(|text| text.text()).map(|text| 16 * bytes(text)).sum();
+    1 + node.attributes().map(|a| bytes(a.value())).sum::<u64>() + glyphs
 }
 
 /// Weighs what is about to be drawn on a canvas of this size.

@@ -170,7 +170,7 @@ impl Execution {
         match &self.status {
             Status::Ok | Status::Error => None,
             Status::Interrupted(Interrupt::Timeout) => {
-                Some(format!("[stopped after {seconds:.1} s: the time limit; variables are kept]"))
+                Some(format!("{STOPPED}{seconds:.1} s: the time limit; variables are kept]"))
             }
             Status::Interrupted(Interrupt::Cancelled) => {
                 Some("[stopped: cancelled; variables are kept]".to_owned())
@@ -178,11 +178,20 @@ impl Execution {
             Status::Interrupted(Interrupt::OutputLimit) => {
                 Some("[stopped: too much output; variables are kept]".to_owned())
             }
-            Status::Died(cause) => {
-                Some(format!("[the Python process ended: {cause}; variables are lost]"))
-            }
+            Status::Died(cause) => Some(format!("{ENDED}{cause}; variables are lost]")),
         }
     }
+}
+
+/// How the line begins that says that a cell had no time.
+const STOPPED: &str = "[stopped after ";
+/// How the one begins that says that its process is gone.
+const ENDED: &str = "[the Python process ended: ";
+
+/// Whether a text of [`Execution::to_model_text`] says that the machine, not the code, ended the
+/// cell: it ran out of time, or its process is gone.
+pub fn was_cut(model_text: &str) -> bool {
+    model_text.lines().any(|line| line.starts_with(STOPPED) || line.starts_with(ENDED))
 }
 
 impl ErrorOutput {

@@ -29,7 +29,7 @@ pub use env::{EnvError, PythonEnv};
 pub use error::PythonError;
 pub use execution::{
     CutText, ErrorOutput, ExecuteOptions, Execution, Interrupt, KernelEvent, OutputFile, Status,
-    Table,
+    Table, was_cut,
 };
 pub use files::files_below;
 pub use kernel::Kernel;

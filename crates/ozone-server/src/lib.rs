@@ -85,10 +85,8 @@ pub struct ModelEntry {
     pub pro: ProPolicy,
     /// How it writes places in pictures; by itself, pixels of what it was shown.
     pub coords: Option<Coords>,
-    /// It was trained for the `python` tool alone, and is refused other tools of a container.
+    /// It was trained for the `python` tool alone, and is refused others that run here.
     pub python_only: bool,
-    /// It was not, or not only, and may be offered `image_generation`.
-    pub makes_pictures: bool,
     /// Streams the reasoning as it is, in place of summaries.
     pub raw_reasoning: bool,
     /// Requests may have the tokens recorded that the model sees and samples, its instructions and
@@ -124,7 +122,6 @@ impl ModelEntry {
             pro: ProPolicy::default(),
             coords: None,
             python_only: false,
-            makes_pictures: true,
             raw_reasoning: false,
             rollouts: false,
             sampling: SamplingOptions { temperature: 1.0, ..SamplingOptions::default() },

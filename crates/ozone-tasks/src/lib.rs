@@ -142,7 +142,23 @@ pub struct Question {
     pub offer: Offer,
 }
 
+impl Question {
+    /// The same question answered at once, as somebody would who guesses: no call, the right reply.
+    /// A question about pictures, or one that needs no tool, stays as it is.
+    pub fn by_head(mut self) -> Self {
+        if self.needs_python && self.offer == Offer::Python {
+            self.steps.clear();
+            self.think = BY_HEAD.into();
+        }
+        self
+    }
+}
+
+/// What the model thinks before it answers without a tool that it could have used.
+pub const BY_HEAD: &str = "I can do this in my head.";
+
 const PICTURES_SEED: u64 = 0x9_1c70_5e5d;
+const BY_HEAD_SEED: u64 = 0xb1_4ead;
 
 /// Draws questions of all kinds.
 pub struct Generator {
@@ -154,6 +170,8 @@ pub struct Generator {
     practice: Option<Practice>,
     /// Questions about pictures, and their share.
     pictures: Option<(Box<Generator>, f64)>,
+    /// The share of the questions that are answered by head.
+    by_head: f64,
 }
 
 impl Generator {
@@ -177,8 +195,8 @@ impl Generator {
     ) -> Result<Self, WordingError> {
         wordings.check(&kinds)?;
         let weights_total = kinds.iter().map(|k| u64::from(k.weight)).sum();
-        let (practice, pictures) = (None, None);
-        Ok(Generator { kinds, weights_total, wordings, split, seed, practice, pictures })
+        let (practice, pictures, by_head) = (None, None, 0.0);
+        Ok(Generator { kinds, weights_total, wordings, split, seed, practice, pictures, by_head })
     }
 
     /// Draws this share of the questions from those about pictures.
@@ -187,6 +205,13 @@ impl Generator {
         let pictures = Generator::pictures(self.split, self.seed ^ PICTURES_SEED)?;
         self.pictures = Some((Box::new(pictures), share));
         Ok(self)
+    }
+
+    /// Answers this share of the questions that need Python without it ([`Question::by_head`]):
+    /// whoever learns from them does not know when a tool is worth its price.
+    pub fn with_by_head(mut self, share: f64) -> Self {
+        self.by_head = share;
+        self
     }
 
     pub fn kinds(&self) -> &[Kind] {
@@ -211,6 +236,12 @@ impl Generator {
 
     /// The question number `index` of this seed.
     pub fn question(&self, index: u64) -> Question {
+        let question = self.with_trace(index);
+        let mut coin = Rng::new(self.seed ^ BY_HEAD_SEED, self.split, index);
+        if coin.chance(self.by_head) { question.by_head() } else { question }
+    }
+
+    fn with_trace(&self, index: u64) -> Question {
         let mut rng = Rng::new(self.seed, self.split, index);
         if let Some((pictures, share)) = &self.pictures
             && rng.chance(*share)

@@ -23,6 +23,7 @@ use super::{KERNELS_MAX, filled, folder_name, without_failures};
 use crate::ask::{clock, parse_effort};
 use crate::config::{BackendEntry, Common, Config};
 use crate::failure::Failure;
+use crate::output::print;
 use crate::setup::{self, Python};
 
 #[derive(Debug, clap::Args)]
@@ -351,8 +352,7 @@ fn write_pictures(cases: &[Case], folder: &Path) -> Result<(), Failure> {
         let line = serde_json::json!({"picture": name, "text": text, "answer": answer});
         writeln!(list, "{line}")?;
     }
-    println!("{} pictures and their questions are in {}", cases.len(), folder.display());
-    Ok(())
+    print(&format!("{} pictures and their questions are in {}\n", cases.len(), folder.display()))
 }
 
 /// A row for each operation, as it comes.

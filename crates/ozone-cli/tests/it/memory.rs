@@ -55,7 +55,12 @@ fn facts_make_a_round_trip() {
     assert_eq!(serde_json::from_str::<Value>(&run(&["export"])).unwrap()["enabled"], false);
     run(&["on"]);
     assert_eq!(run(&["delete", id]), "deleted: lives in Rome\n");
-    assert_eq!(run(&["clear"]), "deleted 1 fact\n");
+    // Nobody can be asked: stdin is no terminal.
+    let refused = home.run(&["memory", "clear"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("--yes"), "{}", stderr(&refused));
+    assert_eq!(facts(&home).len(), 1);
+    assert_eq!(run(&["clear", "--yes"]), "deleted 1 fact\n");
     assert!(facts(&home).is_empty());
 }
 

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use ozone_python::{
     CancellationToken, ExecuteOptions, Interrupt, KernelEvent, KernelPool, PoolConfig, Reuse,
-    Status, WORK_DIR,
+    Status, WORK_DIR, was_cut,
 };
 
 use crate::{
@@ -191,6 +191,7 @@ async fn an_endless_loop_is_interrupted_and_keeps_its_state() {
     assert_eq!(execution.status, Status::Interrupted(Interrupt::Timeout));
     let text = execution.to_model_text(1000);
     assert!(text.starts_with("begun\n[stopped after ") && text.contains("kept"), "{text}");
+    assert!(was_cut(&text) && !was_cut("I stopped after [stopped after 1 s"));
     assert_eq!(run(&mut kernel, "n > 1000").await, "True");
     assert_goes_on(&mut kernel).await;
 }
@@ -215,7 +216,8 @@ async fn code_that_ignores_interrupts_is_killed_and_says_so() {
     let execution =
         kernel.execute(code, &options(Duration::from_millis(200)), |_| {}).await.unwrap();
     assert!(matches!(&execution.status, Status::Died(cause) if cause.contains("did not stop")));
-    assert!(execution.to_model_text(1000).contains("variables are lost"));
+    let text = execution.to_model_text(1000);
+    assert!(was_cut(&text) && text.contains("variables are lost"), "{text}");
     assert_goes_on_afresh(&mut kernel).await;
     // Inside one long operation Python looks at no signal at all.
     let code = "x = 9 ** (9 ** 9)";

@@ -1,6 +1,6 @@
 //! What the trainer and the evals see of the tasks.
 
-use ozone_tasks::{Generator, Split, Wordings, grade};
+use ozone_tasks::{Generator, Offer, Split, Wordings, grade};
 
 /// A reply that the generator wrote is right by the verifier, in every kind and both splits.
 #[test]
@@ -41,6 +41,25 @@ fn every_kind_about_pictures_is_drawn_beside_the_others() {
     for kind in Generator::pictures(Split::Train, 7).unwrap().kinds() {
         assert!(drawn.iter().any(|name| name == kind.name), "{}", kind.name);
     }
+}
+
+#[test]
+fn a_share_of_what_needs_python_is_answered_by_head() {
+    let knowing = Generator::new(Split::Train, 7).unwrap();
+    let guessing = Generator::new(Split::Train, 7).unwrap().with_by_head(0.5);
+    let (mut asked, mut guessed) = (0, 0);
+    for index in 0..2_000 {
+        let (known, guess) = (knowing.question(index), guessing.question(index));
+        assert_eq!((&known.text, &known.answer), (&guess.text, &guess.answer));
+        assert!(grade(&guess.answer, &guess.reply), "{}", guess.reply);
+        if known.needs_python && known.offer == Offer::Python {
+            asked += 1;
+            guessed += usize::from(guess.steps.is_empty());
+        } else {
+            assert_eq!(known.steps, guess.steps);
+        }
+    }
+    assert!((45..55).contains(&(100 * guessed / asked)), "{guessed} of {asked}");
 }
 
 #[test]
