@@ -188,12 +188,11 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     let entry = setup::entry(config, &name)?.seeing(args.mmproj.as_deref())?;
     let (effort, policy) = (args.effort.or(entry.effort), entry.pro.clone());
     let coords = entry.coords;
-    // The shipped model has not learnt the tools for pictures, nor the shell.
+    let works_on_images = !args.no_tools;
+    // The shipped model has learnt Python and the tools for pictures, and no others.
     let is_shipped = entry.id == SHIPPED;
-    let works_on_images = !args.no_tools && !is_shipped;
-    let remembers = works_on_images && !args.no_memory && config.memory;
-    // Nor to make any.
-    let makes_pictures = !args.no_tools && !is_shipped;
+    let has_others = !args.no_tools && !is_shipped;
+    let remembers = has_others && !args.no_memory && config.memory;
     let image_model = image_generation::open(config)?;
     let files_dir = config.data_dir()?.join("files").join(id.as_str());
     let finished = stored.as_ref().is_some_and(|s| s.status.is_terminal());
@@ -205,9 +204,8 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
         true => None,
         false => tokio::task::block_in_place(|| web::open(config))?,
     };
-    let has_shell =
-        works_on_images && python.as_ref().is_some_and(|python| python.source().has_shell());
-    let changes_files = works_on_images && python.as_ref().is_some_and(Python::is_real);
+    let has_shell = has_others && python.as_ref().is_some_and(|python| python.source().has_shell());
+    let changes_files = has_others && python.as_ref().is_some_and(Python::is_real);
     let model = tokio::task::spawn_blocking(move || setup::model(&entry)).await??;
 
     let profile = pictures::profile(&model, coords);
@@ -215,7 +213,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     let opens_pictures = pages.as_ref().is_some_and(|web| web.fetcher.is_some());
     let window = model.backend.info().context_window;
     let plots = changes_files && window >= pictures::ALWAYS_TOKENS_MIN;
-    let pictures_may_come = works_on_images && (opens_pictures || plots);
+    let pictures_may_come = has_others && (opens_pictures || plots);
     let request = match stored {
         Some(stored) => serde_json::from_value(stored.request)?,
         None => {
@@ -246,7 +244,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
                     (has_shell, json!({"type": "shell", "environment": container})),
                     (changes_files, json!({"type": "apply_patch", "environment": container})),
                     (pages.is_some(), json!({"type": "web_search"})),
-                    (makes_pictures, json!({"type": "image_generation"})),
+                    (has_others, json!({"type": "image_generation"})),
                 ];
                 let beside = beside.into_iter().filter_map(|(has, tool)| has.then_some(tool));
                 request.tools = offered(&args.mcp, beside.collect())?;
@@ -287,7 +285,7 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     let tools_in = move |folder: PathBuf| -> Vec<Box<dyn Tool>> {
         let Some(python) = &interpreter else { return vec![] };
         let images = pictures::tools(&folder, profile, Some(&files_reader), pictures_may_come);
-        let drawing: Option<Box<dyn Tool>> = makes_pictures.then(|| {
+        let drawing: Option<Box<dyn Tool>> = has_others.then(|| {
             let (folder, image_model) = (Some(folder.clone()), image_model.clone());
             Box::new(PictureTool::new(PictureOptions::default(), folder, image_model)) as _
         });

@@ -200,7 +200,7 @@ async fn models(
         one.effort = entry.effort;
         one.pro = entry.pro.clone();
         one.coords = entry.coords;
-        one.python_only = entry.id == SHIPPED;
+        one.narrow = entry.id == SHIPPED;
         one.raw_reasoning = entry.raw_reasoning;
         one.rollouts = entry.rollouts;
         one.running_max = if model.local { usize::from(args.running_max) } else { one.running_max };

@@ -15,18 +15,22 @@ pub(crate) struct BuiltIn {
     tools: &'static str,
     /// What its tools are called.
     names: fn() -> Vec<&'static str>,
+    /// Narrow models ([`ModelEntry::narrow`]) know them.
+    learnt: bool,
 }
 
 pub(crate) const IMAGE: BuiltIn = BuiltIn {
     label: image::SERVER_LABEL,
     tools: "image tools",
     names: || image::names().collect(),
+    learnt: true,
 };
 
 pub(crate) const MEMORY: BuiltIn = BuiltIn {
     label: ozone_memory::SERVER_LABEL,
     tools: "memory tools",
     names: || ozone_memory::names().collect(),
+    learnt: false,
 };
 
 /// Whether a tool is one of these, and no server of a stranger's.
@@ -72,7 +76,7 @@ impl BuiltIn {
                     return Err(bad("allowed_tools", &why));
                 }
             }
-            if entry.python_only {
+            if entry.narrow && !self.learnt {
                 return Err(ApiError::untrained(&place, &entry.id, &format!("the {family}")));
             }
         }

@@ -218,7 +218,7 @@ impl App {
         let Some((options, _)) = of_tools(tools, &self.image_generation)? else { return Ok(()) };
         let index = tools.iter().position(|tool| tool["type"] == KIND).unwrap_or_default();
         let place = format!("tools[{index}]");
-        if entry.python_only {
+        if entry.narrow {
             let id = &entry.id;
             let message = format!(
                 "Unsupported tool: '{place}': the model '{id}' has not been trained to make \

@@ -88,7 +88,7 @@ fn to_responses(app: &App, tenant: &Tenant, fields: &Fields<'_>) -> Result<Value
                 tool["model"] = json!(named);
             }
             let able = app.models.iter().map(|model| &model.entry);
-            let mut able = able.filter(|m| !m.python_only && tenant.may_use(&m.id));
+            let mut able = able.filter(|m| !m.narrow && tenant.may_use(&m.id));
             let able = able.next().ok_or_else(|| {
                 let message = "No model here makes pictures; configure one.".to_owned();
                 ApiError::NotFound { message, code: Some("model_not_found") }

@@ -85,8 +85,8 @@ pub struct ModelEntry {
     pub pro: ProPolicy,
     /// How it writes places in pictures; by itself, pixels of what it was shown.
     pub coords: Option<Coords>,
-    /// It was trained for the `python` tool alone, and is refused others that run here.
-    pub python_only: bool,
+    /// It was trained for Python and the image tools alone, and is refused others that run here.
+    pub narrow: bool,
     /// Streams the reasoning as it is, in place of summaries.
     pub raw_reasoning: bool,
     /// Requests may have the tokens recorded that the model sees and samples, its instructions and
@@ -121,7 +121,7 @@ impl ModelEntry {
             effort: None,
             pro: ProPolicy::default(),
             coords: None,
-            python_only: false,
+            narrow: false,
             raw_reasoning: false,
             rollouts: false,
             sampling: SamplingOptions { temperature: 1.0, ..SamplingOptions::default() },

@@ -66,7 +66,7 @@ fn wanted(tool: &Value, place: &str) -> Result<Option<Wanted>, ApiError> {
     Ok(Some(Wanted::Automatic(file_ids)))
 }
 
-/// Refuses what works in a container to a model that knows Python alone.
+/// Refuses what works in a container to a model that knows Python and pictures alone.
 pub(crate) fn check_learnt(tools: &[Value], entry: &ModelEntry) -> Result<(), ApiError> {
     for (index, tool) in tools.iter().enumerate() {
         let what = match tool["type"].as_str() {
@@ -74,7 +74,7 @@ pub(crate) fn check_learnt(tools: &[Value], entry: &ModelEntry) -> Result<(), Ap
             Some("apply_patch") => "apply_patch",
             _ => continue,
         };
-        if entry.python_only && !runs_at_client(tool)? {
+        if entry.narrow && !runs_at_client(tool)? {
             return Err(ApiError::untrained(&format!("tools[{index}]"), &entry.id, what));
         }
     }

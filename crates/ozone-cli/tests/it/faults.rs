@@ -70,7 +70,7 @@ fn a_question_longer_than_the_context() {
 fn a_picture_for_a_model_without_eyes() {
     let home = Home::scripted(json!([says("A cat.")]), 0);
     std::fs::write(home.path().join("a.png"), b"\x89PNG\r\n\x1a\nrest").unwrap();
-    for without_use in [&["--no-tools"][..], &["-m", "ozone-mini"]] {
+    for without_use in [&["--no-tools"][..], &["--no-tools", "-m", "ozone-mini"]] {
         let asked = [&["ask", "-i", "a.png", "what is it?"], without_use].concat();
         let (line, code) = refusal(&home, &asked);
         assert!(line.contains("cannot see pictures"), "{line}");

@@ -256,7 +256,7 @@ async fn a_mask_keeps_what_it_covers() {
 async fn what_cannot_be_done_is_refused_with_its_field() {
     let mut setup = Setup::new([]);
     let mut trained = setup.models[0].clone();
-    (trained.id, trained.python_only) = ("mini".into(), true);
+    (trained.id, trained.narrow) = ("mini".into(), true);
     setup.models.push(trained);
     let server = setup.start().await;
     for (options, error) in [

@@ -133,7 +133,7 @@ async fn a_shell_in_a_container_has_one_and_no_network() {
 #[tokio::test]
 async fn a_model_that_knows_python_alone_is_refused_a_shell_in_a_container() {
     let mut setup = Setup::new([says("Hello.")]);
-    setup.models[0].python_only = true;
+    setup.models[0].narrow = true;
     let server = setup.start().await;
     let post = |environment: Value| {
         let python = json!({"type": "code_interpreter", "container": {"type": "auto"}});

@@ -369,7 +369,7 @@ async fn facts_are_listed_edited_and_deleted_over_http() {
 async fn the_label_is_ours_and_misuse_names_its_parameter() {
     let mut setup = Setup::new([]);
     let mut trained = setup.models[0].clone();
-    (trained.id, trained.python_only) = ("mini".into(), true);
+    (trained.id, trained.narrow) = ("mini".into(), true);
     setup.models.push(trained);
     let server = setup.start().await;
     let mut all = vec![];
