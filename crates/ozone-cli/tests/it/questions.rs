@@ -1,6 +1,7 @@
 //! Questions that the shipped model answers, and what is printed where.
 
-use serde_json::json;
+use ozone_tasks::{Answer, grade};
+use serde_json::{Value, json};
 
 use crate::support::{Home, object, runs, says, stderr, stdout};
 
@@ -26,12 +27,41 @@ fn the_shipped_model_answers_the_headline_question_with_python() {
     assert!(usage["output_tokens_details"]["reasoning_tokens"].as_u64().unwrap() > 0);
 }
 
+/// It sees nothing: it chooses among the image tools, and reads what they print.
+#[test]
+fn the_shipped_model_reads_print_in_pictures_with_the_image_tools() {
+    if std::process::Command::new("tesseract").arg("--version").output().is_err() {
+        eprintln!("skipped: tesseract is not installed");
+        return;
+    }
+    let home = Home::new();
+    let drawn = ["eval", "images", "--family", "degraded,receipt", "-n", "3", "--pictures", "."];
+    assert!(home.run(&drawn).status.success());
+    let questions = std::fs::read_to_string(home.path().join("questions.jsonl")).unwrap();
+    let mut right = 0;
+    for line in questions.lines() {
+        let question: Value = serde_json::from_str(line).unwrap();
+        let (picture, text) = (&question["picture"], &question["text"]);
+        let asked = ["ask", "--json", "-i", picture.as_str().unwrap(), text.as_str().unwrap()];
+        let output = home.run(&asked);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let response = object(&output);
+        let items = response["output"].as_array().unwrap();
+        assert!(items.iter().any(|item| item["server_label"] == "image"), "{response}");
+        let reply = items.last().unwrap()["content"][0]["text"].as_str().unwrap();
+        let answer: Answer = serde_json::from_value(question["answer"].clone()).unwrap();
+        right += usize::from(grade(&answer, reply));
+    }
+    // Versions of Tesseract differ.
+    assert!(right >= 4, "{right} of 6");
+}
+
 #[test]
 fn a_question_beyond_its_world_is_declined() {
     let output = Home::new().run(&["ask", "Who wrote the novel Moby Dick?"]);
     assert!(output.status.success(), "{}", stderr(&output));
     let answer = stdout(&output).to_lowercase();
-    assert!(ozone_tasks::grade(&ozone_tasks::Answer::Declined, &answer), "{answer}");
+    assert!(grade(&Answer::Declined, &answer), "{answer}");
 }
 
 /// The answer is the result; all else is progress. Neither has colour in a pipe.
