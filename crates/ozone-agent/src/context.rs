@@ -114,18 +114,24 @@ pub(crate) fn to_drop(
 
 /// How long a turn is, roughly, in bytes.
 fn length(turn: &Turn) -> usize {
+    let of_images = |images: &[ozone_model::Image]| 4096 * images.len();
     match turn {
-        Turn::Shown { text, images } => text.len() + 4096 * images.len(),
-        Turn::Given(message) | Turn::Sampled { message, .. } => match message {
-            Message::System { text } | Message::Developer { text } | Message::User { text } => {
-                text.len()
-            }
-            Message::Assistant { reasoning, text, tool_calls } => {
-                let calls = tool_calls.iter().map(|c| c.name.len() + c.arguments.len());
-                reasoning.as_ref().map_or(0, String::len) + text.len() + calls.sum::<usize>()
-            }
-            Message::ToolResult { output, .. } => output.len(),
-        },
+        Turn::Shown { text, images } => text.len() + of_images(images),
+        Turn::Returned { result, images } => length_of(result) + of_images(images),
+        Turn::Given(message) | Turn::Sampled { message, .. } => length_of(message),
+    }
+}
+
+fn length_of(message: &Message) -> usize {
+    match message {
+        Message::System { text } | Message::Developer { text } | Message::User { text } => {
+            text.len()
+        }
+        Message::Assistant { reasoning, text, tool_calls } => {
+            let calls = tool_calls.iter().map(|c| c.name.len() + c.arguments.len());
+            reasoning.as_ref().map_or(0, String::len) + text.len() + calls.sum::<usize>()
+        }
+        Message::ToolResult { output, .. } => output.len(),
     }
 }
 

@@ -582,20 +582,25 @@ impl Spending {
 }
 
 fn turn_tokens_max(turn: &Turn) -> u64 {
-    let bytes = match turn {
-        Turn::Given(message) | Turn::Sampled { message, .. } => match message {
-            Message::System { text } | Message::Developer { text } | Message::User { text } => {
-                text.len()
-            }
-            Message::Assistant { reasoning, text, tool_calls } => {
-                let calls = tool_calls.iter().map(|c| c.name.len() + c.arguments.len());
-                reasoning.as_ref().map_or(0, String::len) + text.len() + calls.sum::<usize>()
-            }
-            Message::ToolResult { name, output, .. } => name.len() + output.len(),
-        },
-        Turn::Shown { text, images } => {
-            return text.len() as u64 + images.len() as u64 * IMAGE_TOKENS_MAX + MESSAGE_TOKENS_MAX;
-        }
+    let images = |images: &[ozone_model::Image]| images.len() as u64 * IMAGE_TOKENS_MAX;
+    let tokens = match turn {
+        Turn::Given(message) | Turn::Sampled { message, .. } => message_tokens_max(message),
+        Turn::Shown { text, images: seen } => text.len() as u64 + images(seen),
+        Turn::Returned { result, images: seen } => message_tokens_max(result) + images(seen),
     };
-    bytes as u64 + MESSAGE_TOKENS_MAX
+    tokens + MESSAGE_TOKENS_MAX
+}
+
+fn message_tokens_max(message: &Message) -> u64 {
+    let bytes = match message {
+        Message::System { text } | Message::Developer { text } | Message::User { text } => {
+            text.len()
+        }
+        Message::Assistant { reasoning, text, tool_calls } => {
+            let calls = tool_calls.iter().map(|c| c.name.len() + c.arguments.len());
+            reasoning.as_ref().map_or(0, String::len) + text.len() + calls.sum::<usize>()
+        }
+        Message::ToolResult { name, output, .. } => name.len() + output.len(),
+    };
+    bytes as u64
 }

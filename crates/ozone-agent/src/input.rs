@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::record::Record;
 use crate::tools::flat;
-use crate::{context, drawing, machine, mcp};
+use crate::{context, drawing, machine, mcp, pictures};
 
 /// What a call is answered with that the client never answered.
 const ABORTED: &str = "aborted";
@@ -298,6 +298,7 @@ impl Reader {
 
     fn output(&mut self, id: &str, output: String) {
         self.open.retain(|call| call.id != id);
+        let output = pictures::without_pixels(&output).into_owned();
         let name = self.names.get(id).cloned().unwrap_or_default();
         self.given(Message::ToolResult { call_id: id.to_owned(), name, output });
     }

@@ -7,6 +7,7 @@
 mod abandon;
 mod ahead;
 mod arguments;
+mod aside;
 pub mod check;
 mod choice;
 mod cite;
@@ -31,6 +32,7 @@ pub mod vote;
 mod writer;
 
 pub use abandon::abandon;
+pub use aside::{Aside, Unanswered};
 pub use context::SUM_UP;
 pub use costs::{Costs, Prices};
 pub use drawing::is_picture;

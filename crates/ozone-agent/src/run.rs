@@ -119,8 +119,8 @@ pub(crate) struct State {
     measured: Vec<Option<f32>>,
     /// Calls that the client is to run.
     handed: Vec<ToolCall>,
-    /// What the calls of the last sample gave to see.
-    pictures: Vec<Vec<u8>>,
+    /// What the calls of the last sample gave to see, each by the id of its call.
+    pictures: Vec<(String, Vec<u8>)>,
     pub deadline: Instant,
 }
 
@@ -399,9 +399,7 @@ impl Run {
                 push_output(&mut state.turns, decided.call(), output);
             }
             let seen = std::mem::take(&mut state.pictures);
-            if self.backend.info().reads_images {
-                pictures::show(&mut state.turns, seen);
-            }
+            pictures::show(&mut state.turns, seen, self.backend.delivery());
             if is_last {
                 return Ok(Outcome::Completed);
             }
@@ -980,7 +978,8 @@ impl Run {
             | Shown::FunctionCall => vec![],
         };
         state.writer.made(&files);
-        state.pictures.extend(output.images.iter().cloned());
+        let seen = output.images.iter().map(|picture| (call.id.clone(), picture.clone()));
+        state.pictures.extend(seen);
         if is_drawn {
             // The item has it already.
             output.images.clear();
@@ -1250,6 +1249,7 @@ pub(crate) fn json(records: &[Record]) -> Vec<serde_json::Value> {
 }
 
 fn push_output(turns: &mut Vec<ModelTurn>, call: &ToolCall, output: String) {
+    let output = pictures::without_pixels(&output).into_owned();
     turns.push(ModelTurn::Given(Message::ToolResult {
         call_id: call.id.clone(),
         name: call.name.clone(),

@@ -34,6 +34,7 @@ use crate::memory;
 use crate::paint::Painter;
 use crate::pictures;
 use crate::setup::{self, Model, Python};
+use crate::sight;
 use crate::web;
 
 #[derive(Debug, clap::Args)]
@@ -186,8 +187,8 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
         None => args.model.clone().unwrap_or_else(|| config.default_model.clone()),
     };
     let entry = setup::entry(config, &name)?.seeing(args.mmproj.as_deref())?;
+    let entry = sight::informed(&*store, entry).await?;
     let (effort, policy) = (args.effort.or(entry.effort), entry.pro.clone());
-    let coords = entry.coords;
     let works_on_images = !args.no_tools;
     // The shipped model has learnt Python and the tools for pictures, and no others.
     let is_shipped = entry.id == SHIPPED;
@@ -198,6 +199,14 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     let finished = stored.as_ref().is_some_and(|s| s.status.is_terminal());
     let asked_at = clock();
     let costs = costs(args, config, &id, &entry, &book, &store).await?;
+    let entry = match stored.is_none() && shows_pictures(args) && sight::is_unknown(&entry) {
+        true => {
+            let costs = Costs { parent: Some(id.to_string()), ..costs.clone() };
+            sight::look(&store, entry, costs).await?
+        }
+        false => entry,
+    };
+    let coords = entry.coords;
     let python =
         (!args.no_tools && !finished).then(|| Python::start(&config.data_dir, 1, Refill::Never));
     let pages = match args.no_tools || finished {
@@ -356,6 +365,10 @@ async fn ask(args: &AskArgs, config: &Config, started: Instant) -> Result<(), Fa
     }
     drawn.map_err(|e| Failure::new(format!("the output was closed ({e}); the run was stopped")))?;
     report(args, &response, total, model.local, started, &files_dir, &mut painter)
+}
+
+fn shows_pictures(args: &AskArgs) -> bool {
+    !args.images.is_empty() || args.files.iter().any(|path| files::is_picture(path))
 }
 
 fn shown(tools: &[Box<dyn Tool>]) -> Vec<serde_json::Value> {

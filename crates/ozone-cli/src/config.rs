@@ -123,12 +123,9 @@ impl ModelEntry {
         }
     }
 
-    pub fn reads_images(&self) -> bool {
-        match &self.backend {
-            BackendEntry::Local { mmproj, .. } => mmproj.is_some(),
-            BackendEntry::Upstream(upstream) => upstream.reads_images,
-            BackendEntry::Scripted { .. } => false,
-        }
+    /// A GGUF file with eyes.
+    pub fn has_eyes(&self) -> bool {
+        matches!(&self.backend, BackendEntry::Local { mmproj: Some(_), .. })
     }
 
     /// Where it is, for a person.

@@ -1,11 +1,12 @@
 //! `ozone doctor` and `ozone models`: what works on this machine, and what it can be asked.
 
 use ozone_python::{KernelPool, PoolConfig, PythonEnv, Refill, WarmUp};
+use ozone_sight::Facts;
 use serde_json::json;
 
-use crate::config::{Common, Config, SHIPPED};
+use crate::config::{BackendEntry, Common, Config, SHIPPED};
 use crate::failure::Failure;
-use crate::setup;
+use crate::{setup, sight};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -41,6 +42,8 @@ pub fn doctor(args: &DoctorArgs, common: &Common) -> Result<(), Failure> {
         Finding { part: "journal", result: store },
         Finding { part: "model", result: model },
     ];
+    findings
+        .extend(pictures(&config).into_iter().map(|result| Finding { part: "pictures", result }));
     findings.extend(python(&config));
     let of_web = crate::web::probe(&config).into_iter();
     findings.extend(of_web.map(|result| Finding { part: "web", result }));
@@ -70,6 +73,15 @@ pub fn doctor(args: &DoctorArgs, common: &Common) -> Result<(), Failure> {
     }
 }
 
+/// How the default model gets pictures, where that depends on a server.
+fn pictures(config: &Config) -> Option<Result<String, String>> {
+    let at = config.models.iter().position(|entry| entry.id == config.default_model)?;
+    let entry = &config.models[at];
+    matches!(entry.backend, BackendEntry::Upstream(_)).then_some(())?;
+    let found = found(config).map(|found| sight::line(entry, &found[at]));
+    Some(found.map_err(|e| e.to_string()))
+}
+
 fn python(config: &Config) -> Vec<Finding> {
     let env = match PythonEnv::find(Some(&config.data_dir)) {
         Ok(env) => env,
@@ -93,34 +105,75 @@ fn python(config: &Config) -> Vec<Finding> {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Examples:
+  ozone models                 each with its source, and how it gets pictures
+  ozone models --json
+  ozone models probe vision    finds out by trial what a model sees"
+)]
 pub struct ModelsArgs {
     #[arg(long)]
     json: bool,
+    #[command(subcommand)]
+    command: Option<ModelsCommand>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum ModelsCommand {
+    /// Finds out how pictures reach a model, and how it writes places in them.
+    Probe(sight::ProbeArgs),
 }
 
 pub fn models(args: &ModelsArgs, common: &Common) -> Result<(), Failure> {
+    if let Some(ModelsCommand::Probe(args)) = &args.command {
+        return sight::probe(args, common);
+    }
     let config = Config::load(common)?;
-    let shipped = (SHIPPED.to_owned(), "trained by this project, in the binary".to_owned(), false);
-    let all: Vec<(String, String, bool)> = [shipped]
-        .into_iter()
-        .chain(config.models.iter().map(|m| (m.id.clone(), m.source(), m.reads_images())))
-        .collect();
+    let found = found(&config)?;
     if args.json {
-        let list: Vec<_> = all
-            .iter()
-            .map(|(id, source, reads_images)| {
-                json!({"id": id, "object": "model", "source": source,
-                       "reads_images": reads_images, "default": *id == config.default_model})
-            })
-            .collect();
+        let default = |id: &str| id == config.default_model;
+        let shipped = json!({
+            "id": SHIPPED, "object": "model", "source": SHIPPED_SOURCE, "default": default(SHIPPED),
+        });
+        let others = config.models.iter().zip(&found).map(|(entry, facts)| {
+            json!({"id": entry.id, "object": "model", "source": entry.source(),
+                   "default": default(&entry.id),
+                   "sight": sight::in_force(&sight::with(entry.clone(), facts)),
+                   "found": facts})
+        });
+        let list: Vec<_> = [shipped].into_iter().chain(others).collect();
         println!("{}", serde_json::to_string_pretty(&json!({"object": "list", "data": list}))?);
         return Ok(());
     }
-    for (id, source, reads_images) in all {
-        let mark = if id == config.default_model { "*" } else { " " };
-        let sees = if reads_images { ", sees pictures" } else { "" };
-        println!("{mark} {id:<20} {source}{sees}");
+    let mark = |id: &str| if id == config.default_model { "*" } else { " " };
+    println!("{} {SHIPPED:<20} {SHIPPED_SOURCE}", mark(SHIPPED));
+    for (entry, facts) in config.models.iter().zip(&found) {
+        let sees = if entry.has_eyes() { ", sees pictures" } else { "" };
+        println!("{} {:<20} {}{sees}", mark(&entry.id), entry.id, entry.source());
+        if matches!(entry.backend, BackendEntry::Upstream(_)) {
+            println!("  {:<20} {}", "", sight::line(entry, facts));
+        }
     }
     println!("  any GGUF file: ozone ask -m FILE");
     Ok(())
+}
+
+const SHIPPED_SOURCE: &str = "trained by this project, in the binary";
+
+/// What was found out about each model. Who has asked nothing yet has no store, and gets none.
+fn found(config: &Config) -> Result<Vec<Facts>, Failure> {
+    if !config.data_dir.join(setup::STORE).is_file() {
+        return Ok(config.models.iter().map(|_| Facts::default()).collect());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let store = setup::store(config)?;
+        let mut found = vec![];
+        for entry in &config.models {
+            found.push(sight::facts(&*store, entry).await?);
+        }
+        Ok(found)
+    })
 }

@@ -20,6 +20,7 @@ mod pictures;
 mod reinforce;
 mod serve;
 mod setup;
+mod sight;
 mod train;
 mod web;
 
@@ -54,7 +55,7 @@ enum Command {
     Ask(Box<ask::AskArgs>),
     /// Serves the Responses API.
     Serve(serve::ServeArgs),
-    /// Lists the models that can be asked.
+    /// Lists the models that can be asked; finds out what they see.
     Models(doctor::ModelsArgs),
     /// Trains the shipped model from nothing, or goes on with a run.
     Train(train::TrainArgs),

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use ozone_agent::request::InvalidRequest;
 use ozone_files::Reader;
 use ozone_image::Coords;
+use ozone_model::Delivery;
 use ozone_tools::Tool;
 use ozone_tools::image::{Album, Ocr, PageDrawer, Profile, image_tools};
 use ozone_types::Content;
@@ -22,7 +23,8 @@ pub const ALWAYS_TOKENS_MIN: u64 = 32 << 10;
 /// What the tools should know of a model.
 pub fn profile(model: &Model, coords: Option<Coords>) -> Profile {
     let info = model.backend.info();
-    let profile = Profile::new(info.reads_images).of_context(info.context_window);
+    let sees = model.backend.delivery() != Delivery::Text;
+    let profile = Profile::new(sees).of_context(info.context_window);
     Profile { coords: coords.unwrap_or(profile.coords), ..profile }
 }
 

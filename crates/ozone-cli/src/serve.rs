@@ -11,6 +11,7 @@ use ozone_python::Refill;
 use ozone_server::{
     Accounts, KeyEntry, Keys, ModelEntry as Served, SealingKey, Server, ServerLimits,
 };
+use ozone_store::SqliteStore;
 use ozone_tools::{PythonTool, Tool};
 use ozone_types::Effort;
 use serde::Deserialize;
@@ -23,6 +24,7 @@ use crate::image_generation;
 use crate::interrupt::Interrupts;
 use crate::mcp;
 use crate::setup::{self, Python};
+use crate::sight;
 use crate::web;
 
 /// Keys that seal the reasoning which clients carry; the first one seals, all of them open.
@@ -77,7 +79,7 @@ async fn serve(args: &ServeArgs, config: &Config) -> Result<(), Failure> {
     if let Some(cause) = &python.cause {
         eprintln!("note: {cause}");
     }
-    let models = models(args, config, &book).await?;
+    let models = models(args, config, &book, &store).await?;
     let names: Vec<String> = models.iter().map(|m| m.id.clone()).collect();
     let open = keys.is_empty();
     let pages = tokio::task::block_in_place(|| web::open(config))?;
@@ -173,6 +175,7 @@ async fn models(
     args: &ServeArgs,
     config: &Config,
     book: &Arc<PriceBook>,
+    store: &Arc<SqliteStore>,
 ) -> Result<Vec<Served>, Failure> {
     let names: Vec<String> = if args.models.is_empty() {
         config.models.iter().map(|m| m.id.clone()).chain([SHIPPED.to_owned()]).collect()
@@ -187,6 +190,7 @@ async fn models(
     let mut served: Vec<Served> = vec![];
     for name in &names {
         let entry = setup::entry(config, name)?.seeing(args.mmproj.as_deref())?;
+        let entry = sight::informed(&**store, entry).await?;
         let loading = entry.clone();
         let model = tokio::task::spawn_blocking(move || setup::model(&loading)).await??;
         let greedy = model.trained_here || entry.temperature == Some(0.0);
@@ -200,6 +204,9 @@ async fn models(
         one.effort = entry.effort;
         one.pro = entry.pro.clone();
         one.coords = entry.coords;
+        if let Some(upstream) = model.upstream.filter(|upstream| upstream.must_look()) {
+            one.eyes = Some(Arc::new(sight::eyes(config, store, &entry, book, upstream)?));
+        }
         one.narrow = entry.id == SHIPPED;
         one.raw_reasoning = entry.raw_reasoning;
         one.rollouts = entry.rollouts;

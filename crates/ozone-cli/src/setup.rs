@@ -24,6 +24,8 @@ const SHIPPED_GGUF: &[u8] = include_bytes!("../../../models/ozone-mini/ozone-min
 pub struct Model {
     pub backend: Arc<dyn ModelBackend>,
     pub instructions: Option<String>,
+    /// The backend, where it is one.
+    pub upstream: Option<Arc<UpstreamBackend>>,
     pub local: bool,
     /// By this project, in this very loop.
     pub trained_here: bool,
@@ -72,6 +74,7 @@ fn exact(config: &Config, name: &str) -> Result<Option<ModelEntry>, Failure> {
 pub fn model(entry: &ModelEntry) -> Result<Model, Failure> {
     // A model that was trained in this loop needs no instructions for it.
     let mut trained_here = false;
+    let mut of_upstream = None;
     let (backend, local): (Arc<dyn ModelBackend>, bool) = match &entry.backend {
         BackendEntry::Local { path, mmproj, context_window } => {
             let defaults = EngineOptions::default();
@@ -95,7 +98,9 @@ pub fn model(entry: &ModelEntry) -> Result<Model, Failure> {
             let env = |name: &str| std::env::var(name).ok();
             let backend = UpstreamBackend::new(entry.id.clone(), (**upstream).clone(), env)
                 .map_err(|e| Failure::usage(format!("the model `{}`: {e}", entry.id)))?;
-            (Arc::new(backend), false)
+            let backend = Arc::new(backend);
+            of_upstream = Some(backend.clone());
+            (backend, false)
         }
         BackendEntry::Scripted { path, pace_ms } => {
             let place = path.display().to_string();
@@ -115,7 +120,7 @@ pub fn model(entry: &ModelEntry) -> Result<Model, Failure> {
         None if scripted || trained_here => None,
         None => Some(INSTRUCTIONS.to_owned()),
     };
-    Ok(Model { backend, instructions, local, trained_here })
+    Ok(Model { backend, instructions, upstream: of_upstream, local, trained_here })
 }
 
 /// What the calls of a model cost: as its entry says, nothing on this machine, or as the price book
@@ -176,9 +181,11 @@ fn shipped(data_dir: &Path) -> Result<PathBuf, Failure> {
     Ok(path)
 }
 
-/// The journal's database.
+/// The journal's database, in the data folder.
+pub const STORE: &str = "ozone.db";
+
 pub fn store(config: &Config) -> Result<Arc<SqliteStore>, Failure> {
-    Ok(Arc::new(SqliteStore::open(&config.data_dir()?.join("ozone.db"))?))
+    Ok(Arc::new(SqliteStore::open(&config.data_dir()?.join(STORE))?))
 }
 
 /// Where Python runs on this machine, and what a person should know of it.

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use ozone_prompt::{Day, Delta, Effort, Message, Problem, ToolSpec};
 use ozone_types::Usage;
+use serde::{Deserialize, Serialize};
 
 /// What a user and the loop may know of a model.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +30,13 @@ pub enum Turn {
         text: String,
         images: Vec<Image>,
     },
+    /// A tool's result with pictures in it. Only for a model to which they are delivered so
+    /// ([`Delivery::Tool`]); another refuses it.
+    Returned {
+        /// Always `Message::ToolResult`.
+        result: Message,
+        images: Vec<Image>,
+    },
     /// What this model said before. `ids` are the tokens that it sampled, so that they need not be
     /// made from text again; empty where the backend has none.
     Sampled {
@@ -43,6 +51,46 @@ pub struct Image {
     /// As `image/png`.
     pub media_type: String,
     pub bytes: Arc<[u8]>,
+}
+
+/// How a picture that a tool gave reaches a model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Delivery {
+    /// In the tool's message.
+    Tool,
+    /// In a user's turn behind the results, with a label.
+    User,
+    /// Not at all: the model reads what tools measured and read of it, and is told that it cannot
+    /// see.
+    #[default]
+    Text,
+}
+
+impl Delivery {
+    pub fn name(self) -> &'static str {
+        match self {
+            Delivery::Tool => "tool",
+            Delivery::User => "user",
+            Delivery::Text => "text",
+        }
+    }
+}
+
+/// What a model gets to see.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sees {
+    /// The pictures of a user's turn.
+    pub users: bool,
+    /// Those of tools.
+    pub results: Delivery,
+}
+
+impl From<Delivery> for Sees {
+    /// Where nobody has looked closer, whoever sees anything sees what users show.
+    fn from(results: Delivery) -> Sees {
+        Sees { users: results != Delivery::Text, results }
+    }
 }
 
 /// How tokens are drawn.
@@ -244,6 +292,11 @@ pub trait ModelBackend: Send + Sync + 'static {
     /// What its samples cannot break; by default, nothing.
     fn enforces(&self) -> Enforces {
         Enforces::default()
+    }
+
+    /// How the pictures that tools give reach it.
+    fn delivery(&self) -> Delivery {
+        if self.info().reads_images { Delivery::User } else { Delivery::Text }
     }
 
     /// Whether each token comes with its logprob, those of thoughts included, where

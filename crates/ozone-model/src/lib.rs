@@ -18,8 +18,8 @@ pub mod synthetic;
 pub mod upstream;
 
 pub use backend::{
-    Calls, Constraints, Enforces, Image, ModelBackend, ModelError, ModelInfo, Sample, SampleEvent,
-    SampleRequest, SampleStream, Sampling, Stop, TokenLogprob, Turn,
+    Calls, Constraints, Delivery, Enforces, Image, ModelBackend, ModelError, ModelInfo, Sample,
+    SampleEvent, SampleRequest, SampleStream, Sampling, Sees, Stop, TokenLogprob, Turn,
 };
 #[cfg(feature = "local")]
 pub use local::LocalBackend;

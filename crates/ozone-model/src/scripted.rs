@@ -16,8 +16,8 @@ use ozone_types::{ReasoningBudget, Usage};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ModelBackend, ModelError, ModelInfo, Sample, SampleEvent, SampleRequest, SampleStream, Stop,
-    TokenLogprob, Turn,
+    Delivery, ModelBackend, ModelError, ModelInfo, Sample, SampleEvent, SampleRequest,
+    SampleStream, Stop, TokenLogprob, Turn,
 };
 
 /// One sample of a script.
@@ -85,6 +85,7 @@ impl Take {
 
 pub struct ScriptedBackend {
     info: ModelInfo,
+    delivery: Delivery,
     takes: Vec<Take>,
     /// Samples are counted as they are asked for, not by what the conversation holds.
     in_order: bool,
@@ -110,6 +111,7 @@ impl ScriptedBackend {
                 reads_images: false,
                 source: "a script".into(),
             },
+            delivery: Delivery::Text,
             takes: takes.into_iter().collect(),
             in_order: false,
             pace: Duration::ZERO,
@@ -143,8 +145,14 @@ impl ScriptedBackend {
     }
 
     /// It may be shown pictures.
-    pub fn that_sees(mut self) -> Self {
-        self.info.reads_images = true;
+    pub fn that_sees(self) -> Self {
+        self.that_sees_by(Delivery::User)
+    }
+
+    /// The pictures of tools are delivered to it so.
+    pub fn that_sees_by(mut self, delivery: Delivery) -> Self {
+        self.info.reads_images = delivery != Delivery::Text;
+        self.delivery = delivery;
         self
     }
 
@@ -197,6 +205,7 @@ fn prompt(request: &SampleRequest) -> Vec<u32> {
     let turns = request.turns.iter().flat_map(|turn| match turn {
         Turn::Sampled { ids, .. } if !ids.is_empty() => ids.clone(),
         Turn::Shown { text, .. } => bytes(text),
+        Turn::Returned { result, .. } => bytes(&said(result)),
         Turn::Given(message) | Turn::Sampled { message, .. } => bytes(&said(message)),
     });
     request.instructions.iter().flat_map(|text| bytes(text)).chain(turns).collect()
@@ -220,6 +229,10 @@ fn said(message: &Message) -> String {
 impl ModelBackend for ScriptedBackend {
     fn info(&self) -> &ModelInfo {
         &self.info
+    }
+
+    fn delivery(&self) -> Delivery {
+        self.delivery
     }
 
     async fn sample(&self, request: SampleRequest) -> Result<SampleStream, ModelError> {

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ozone_agent::Request;
+use ozone_model::Delivery;
 use ozone_tools::Tool;
-use ozone_tools::image::{self, Album, AlbumError, Ocr, Profile, image_tools};
+use ozone_tools::image::{self, Album, AlbumError, Coords, Ocr, Profile, image_tools};
 use ozone_types::item::Known;
 use ozone_types::{Content, Item, Role, Text};
 use serde_json::Value;
@@ -22,8 +23,29 @@ use crate::error::ApiError;
 
 pub(crate) fn profile(entry: &ModelEntry) -> Profile {
     let info = entry.backend.info();
-    let profile = Profile::new(info.reads_images).of_context(info.context_window);
-    Profile { coords: entry.coords.unwrap_or(profile.coords), ..profile }
+    let sees = entry.backend.delivery() != Delivery::Text;
+    let profile = Profile::new(sees).of_context(info.context_window);
+    Profile { coords: coords(entry), ..profile }
+}
+
+/// How a model writes places.
+pub(crate) fn coords(entry: &ModelEntry) -> Coords {
+    let found = || entry.eyes.as_ref().and_then(|eyes| eyes.coords());
+    entry.coords.or_else(found).unwrap_or_default()
+}
+
+/// Finds out what a model sees before the first picture comes to it: of earlier items, or of the
+/// input as it was sent.
+pub(crate) async fn look(entry: &ModelEntry, earlier: &[Item], input: &[Value]) {
+    let Some(eyes) = &entry.eyes else { return };
+    let is_picture = |part: &Content| matches!(part, Content::InputImage { .. });
+    let holds_picture = |item: &Value| {
+        let parts = [&item["content"], &item["output"]].into_iter().filter_map(Value::as_array);
+        parts.flatten().any(|part| part["type"] == "input_image")
+    };
+    if input.iter().any(holds_picture) || earlier.iter().flat_map(parts).any(is_picture) {
+        eyes.open().await;
+    }
 }
 
 /// The image tools of a request, if it has any, over what lies in its container.

@@ -16,6 +16,7 @@ mod conversations;
 mod counting;
 mod documents;
 mod error;
+mod eyes;
 mod fetch;
 mod fields;
 mod file_search;
@@ -64,6 +65,7 @@ use ozone_types::Effort;
 pub use accounts::Accounts;
 pub use auth::{BadKeys, KeyEntry, Keys, LOCAL_TENANT, Secret};
 pub use check::{Dialect, check_request};
+pub use eyes::Eyes;
 pub use fetch::FetchLimits;
 pub use mcp::{McpUse, tools as mcp_tools};
 pub use past::recaller;
@@ -85,6 +87,8 @@ pub struct ModelEntry {
     pub pro: ProPolicy,
     /// How it writes places in pictures; by itself, pixels of what it was shown.
     pub coords: Option<Coords>,
+    /// Nobody knows yet what it sees: whoever brings the first picture looks.
+    pub eyes: Option<Arc<Eyes>>,
     /// It was trained for Python and the image tools alone, and is refused others that run here.
     pub narrow: bool,
     /// Streams the reasoning as it is, in place of summaries.
@@ -121,6 +125,7 @@ impl ModelEntry {
             effort: None,
             pro: ProPolicy::default(),
             coords: None,
+            eyes: None,
             narrow: false,
             raw_reasoning: false,
             rollouts: false,

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::ModelEntry;
 use crate::app::App;
 use crate::error::ApiError;
+use crate::images;
 use crate::prepare::Who;
 
 /// What Codex tells a model that has no instructions of its own. Codex sends what the catalogue says
@@ -49,12 +50,15 @@ pub(crate) async fn get(
 }
 
 fn model(entry: &ModelEntry) -> Value {
+    let is_unknown = entry.eyes.as_ref().is_some_and(|eyes| !eyes.are_open());
     json!({
         "id": entry.id,
         "object": "model",
         "created": 0,
         "owned_by": entry.owned_by,
         "context_window": entry.backend.info().context_window,
+        "pictures": if is_unknown { "unknown" } else { entry.backend.delivery().name() },
+        "coords": images::coords(entry),
     })
 }
 

@@ -97,6 +97,7 @@ impl App {
             Some(items) => items,
             None => self.earlier_of(&serve).await?,
         };
+        images::look(entry, &earlier, &create.input).await;
         let reads_images = entry.backend.info().reads_images;
         let works_on_images = IMAGE.asked(&create.tools, entry)?;
         let remembers = MEMORY.asked(&create.tools, entry)?;

@@ -8,7 +8,7 @@ use ozone_agent::{Costs, Limits, Prices, Pro, ProPolicy, Request, Run};
 use ozone_cost::{LedgerLine, LedgerQuery, Payer, PriceBook};
 use ozone_eval::{Answered, Plan, Problem};
 use ozone_image::Coords;
-use ozone_model::ModelBackend;
+use ozone_model::{Delivery, ModelBackend};
 use ozone_store::{Journal, Ledger, MemoryStore, Store, Stored};
 use ozone_tasks::Offer;
 use ozone_tools::image::Profile;
@@ -70,7 +70,8 @@ impl Asker<'_> {
                 let coords = self.coords.unwrap_or_default();
                 let profile = Profile {
                     coords,
-                    ..Profile::new(info.reads_images).of_context(info.context_window)
+                    ..Profile::new(self.backend.delivery() != Delivery::Text)
+                        .of_context(info.context_window)
                 };
                 Some(Easel::set_up(picture, outfit, profile).await?)
             }

@@ -46,7 +46,7 @@ impl ModelArgs {
         let entry = |name: &String| {
             let upstream = UpstreamConfig {
                 api_key_env: self.upstream_key_env.clone(),
-                reads_images: self.upstream_sees,
+                reads_images: Some(self.upstream_sees),
                 ..UpstreamConfig::new(base_url, api, name, self.upstream_context)
             };
             let backend = BackendEntry::Upstream(Box::new(upstream));

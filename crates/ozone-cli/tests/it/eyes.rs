@@ -97,7 +97,7 @@ fn who_sees_is_told_where_models_are_listed() {
     let list = stdout(&home.run(&["models"]));
     assert!(list.contains("model.gguf, sees pictures"), "{list}");
     let list: Value = serde_json::from_str(&stdout(&home.run(&["models", "--json"]))).unwrap();
-    assert_eq!(list["data"][1]["reads_images"], true, "{list}");
+    assert_eq!(list["data"][1]["sight"]["pictures"], "user", "{list}");
     let doctor = stdout(&home.run(&["doctor"]));
     assert!(doctor.contains("seer") && doctor.contains("sees pictures"), "{doctor}");
 }

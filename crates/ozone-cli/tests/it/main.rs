@@ -14,6 +14,7 @@ mod offered;
 mod parity;
 mod questions;
 mod serve;
+mod sight;
 mod support;
 mod traces;
 mod train;

@@ -19,9 +19,14 @@ impl LocalBackend {
     /// The pictures of all turns, in their order. Decoding and scaling are for a thread that may
     /// block.
     pub(super) async fn look(&self, request: &SampleRequest) -> Result<Vec<Picture>, ModelError> {
+        if request.turns.iter().any(|turn| matches!(turn, Turn::Returned { .. })) {
+            let why =
+                "the pictures of tools reach this model in a user's turn, not in their results";
+            return Err(ModelError::InvalidRequest(why.to_owned()));
+        }
         let images = request.turns.iter().flat_map(|turn| match turn {
             Turn::Shown { images, .. } => &images[..],
-            Turn::Given(_) | Turn::Sampled { .. } => &[],
+            Turn::Given(_) | Turn::Returned { .. } | Turn::Sampled { .. } => &[],
         });
         let images: Vec<Image> = images.cloned().collect();
         if images.is_empty() {
@@ -65,12 +70,14 @@ impl Given {
     pub fn next<'a>(turns: &mut Peekable<impl Iterator<Item = &'a Turn>>) -> Given {
         let (mut messages, mut pictures) = (Vec::new(), BTreeMap::new());
         let is_given = |turn: &&Turn| match turn {
-            Turn::Given(_) | Turn::Shown { .. } => true,
+            Turn::Given(_) | Turn::Shown { .. } | Turn::Returned { .. } => true,
             Turn::Sampled { ids, .. } => ids.is_empty(),
         };
         while let Some(turn) = turns.next_if(is_given) {
             messages.push(match turn {
                 Turn::Given(message) | Turn::Sampled { message, .. } => message.clone(),
+                // Refused before: pictures are delivered to the user's turn.
+                Turn::Returned { result, .. } => result.clone(),
                 Turn::Shown { text, images } => {
                     pictures.insert(messages.len(), vec![text.len(); images.len()]);
                     Message::User { text: text.clone() }

@@ -121,7 +121,8 @@ fn messages(config: &UpstreamConfig, request: &SampleRequest) -> Vec<Value> {
     }
     messages.extend(turns.map(|turn| match turn {
         Turn::Given(message) | Turn::Sampled { message, .. } => one_message(config, message),
-        Turn::Shown { text, images } => shown(text, images),
+        Turn::Shown { text, images } => json!({"role": "user", "content": seen(text, images)}),
+        Turn::Returned { result, images } => returned(config, result, images),
     }));
     messages
 }
@@ -187,7 +188,15 @@ fn one_message(config: &UpstreamConfig, message: &Message) -> Value {
     }
 }
 
-fn shown(text: &str, images: &[Image]) -> Value {
+fn returned(config: &UpstreamConfig, result: &Message, images: &[Image]) -> Value {
+    let mut message = one_message(config, result);
+    if let Message::ToolResult { output, .. } = result {
+        message["content"] = seen(output, images);
+    }
+    message
+}
+
+fn seen(text: &str, images: &[Image]) -> Value {
     let mut parts = vec![];
     if !text.is_empty() {
         parts.push(json!({"type": "text", "text": text}));
@@ -195,7 +204,7 @@ fn shown(text: &str, images: &[Image]) -> Value {
     parts.extend(
         images.iter().map(|i| json!({"type": "image_url", "image_url": {"url": data_url(i)}})),
     );
-    json!({"role": "user", "content": parts})
+    Value::Array(parts)
 }
 
 pub fn data_url(image: &Image) -> String {

@@ -9,6 +9,8 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::{Delivery, Sees};
+
 /// As in the configuration file; [`UpstreamBackend::new`](super::UpstreamBackend::new) checks it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct UpstreamConfig {
@@ -26,8 +28,16 @@ pub struct UpstreamConfig {
     pub context_window: u64,
     #[serde(default)]
     pub reasoning_field: ReasoningField,
+    /// Whether it takes pictures. Left out, nobody knows until somebody has tried.
     #[serde(default)]
-    pub reads_images: bool,
+    pub reads_images: Option<bool>,
+    /// How the pictures of tools reach it: `tool`, `user` or `text`. Stands above all that is known
+    /// otherwise.
+    #[serde(default)]
+    pub pictures: Option<Delivery>,
+    /// What was found out about that. Not from the configuration.
+    #[serde(skip)]
+    pub found: Option<Sees>,
     /// The syntax of thinking and calls that the upstream leaves in its text: `hermes`, `deepseek`,
     /// `harmony` or `plain`. Recognised if left out.
     #[serde(default)]
@@ -64,6 +74,7 @@ impl UpstreamConfig {
         "context_window",
         "reasoning_field",
         "reads_images",
+        "pictures",
         "format",
         "thinking_open",
         "efforts",
@@ -82,7 +93,9 @@ impl UpstreamConfig {
             api_key_env: None,
             context_window,
             reasoning_field: ReasoningField::default(),
-            reads_images: false,
+            reads_images: None,
+            pictures: None,
+            found: None,
             format: None,
             thinking_open: false,
             efforts: vec![],
@@ -91,6 +104,21 @@ impl UpstreamConfig {
             extra_body: Map::new(),
             limits: UpstreamLimits::default(),
         }
+    }
+
+    /// What it gets to see; `None` where nobody knows. What a person wrote stands above what was
+    /// found out, but that it takes pictures is not yet how.
+    pub fn sees(&self) -> Option<Sees> {
+        let written = match (self.pictures, self.reads_images) {
+            (Some(results), _) => Some(results),
+            (None, Some(false)) => Some(Delivery::Text),
+            (None, _) => None,
+        };
+        let blind = |found: &Sees| *found == Sees::from(Delivery::Text);
+        let assured = self.reads_images.is_some_and(|reads| reads);
+        let found = self.found.filter(|found| !(assured && blind(found)));
+        let otherwise = assured.then_some(Delivery::User.into());
+        written.map(Sees::from).or(found).or(otherwise)
     }
 
     /// `None`: to be recognised by the first characters.

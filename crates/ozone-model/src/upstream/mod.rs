@@ -16,6 +16,7 @@ mod chat;
 mod config;
 mod errors;
 mod piece;
+mod pixels;
 mod reader;
 mod responses;
 mod speech;
@@ -23,7 +24,7 @@ mod sse;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
@@ -37,7 +38,9 @@ use reqwest::header::{
 use reqwest::{Client, Response, Url};
 use serde_json::Value;
 
-use crate::{ModelBackend, ModelError, ModelInfo, SampleRequest, SampleStream};
+use crate::{
+    Delivery, ModelBackend, ModelError, ModelInfo, SampleRequest, SampleStream, Sees, Turn,
+};
 use answer::{Answer, silent};
 use body::Fields;
 use breaker::{Breaker, Permit};
@@ -83,6 +86,8 @@ impl Default for Surroundings {
 /// behind `started`, or be given `today` but by the instructions.
 pub struct UpstreamBackend {
     shared: Arc<Shared>,
+    /// What was found out since, and what is said of the model with that.
+    found: OnceLock<(Sees, ModelInfo)>,
 }
 
 struct Shared {
@@ -146,13 +151,32 @@ impl UpstreamBackend {
         let info = ModelInfo {
             id: id.into(),
             context_window: config.context_window,
-            reads_images: config.reads_images,
+            reads_images: config.sees().unwrap_or_default().users,
             source: format!("{} at {}", config.model, names.join(", ")),
         };
         let jitter = Mutex::new(SmallRng::seed_from_u64(surroundings.jitter_seed));
         let kept = KeptItems::default();
         let shared = Shared { info, config, endpoints, key, headers, kept, surroundings, jitter };
-        Ok(UpstreamBackend { shared: Arc::new(shared) })
+        Ok(UpstreamBackend { shared: Arc::new(shared), found: OnceLock::new() })
+    }
+
+    /// Whether somebody must try before pictures can be sent.
+    pub fn must_look(&self) -> bool {
+        self.found.get().is_none() && self.shared.config.sees().is_none()
+    }
+
+    /// Somebody has tried. The first word counts, for as long as this backend lives.
+    pub fn looked(&self, found: Sees) {
+        let sees = UpstreamConfig { found: Some(found), ..self.shared.config.clone() }.sees();
+        let sees = sees.unwrap_or(found);
+        let info = ModelInfo { reads_images: sees.users, ..self.shared.info.clone() };
+        // Who lost the race heard of the same model.
+        let _ = self.found.set((sees, info));
+    }
+
+    fn sees(&self) -> Sees {
+        let found = self.found.get().map(|(sees, _)| *sees);
+        found.or(self.shared.config.sees()).unwrap_or_default()
     }
 }
 
@@ -216,7 +240,11 @@ impl Endpoint {
 #[async_trait]
 impl ModelBackend for UpstreamBackend {
     fn info(&self) -> &ModelInfo {
-        &self.shared.info
+        self.found.get().map_or(&self.shared.info, |(_, info)| info)
+    }
+
+    fn delivery(&self) -> Delivery {
+        self.sees().results
     }
 
     async fn sample(&self, request: SampleRequest) -> Result<SampleStream, ModelError> {
@@ -224,8 +252,13 @@ impl ModelBackend for UpstreamBackend {
             let why = "a sample that was cut cannot be continued by an upstream";
             return Err(ModelError::BrokeOff(why.to_owned()));
         }
-        let pictured = |turn: &crate::Turn| matches!(turn, crate::Turn::Shown { .. });
-        if !self.shared.info.reads_images && request.turns.iter().any(pictured) {
+        let sees = self.sees();
+        let hidden = |turn: &Turn| match turn {
+            Turn::Shown { .. } => !sees.users,
+            Turn::Returned { .. } => sees.results != Delivery::Tool,
+            Turn::Given(_) | Turn::Sampled { .. } => false,
+        };
+        if request.turns.iter().any(hidden) {
             let why = "this model reads no pictures: choose one that does, or leave them out";
             return Err(ModelError::InvalidRequest(why.to_owned()));
         }
@@ -372,6 +405,7 @@ impl Shared {
             Api::Chat => chat::request(config, request, fields),
             Api::Responses => responses::request(config, request, fields, &this.kept),
         };
+        pixels::check(&body, &request.turns).map_err(Fault::Final)?;
         let mut limit = config.limits.first_byte();
         let mut deadline = tokio::time::Instant::now() + limit;
         let send = endpoint

@@ -246,6 +246,9 @@ pub fn estimate_request(request: &SampleRequest) -> u64 {
         Turn::Shown { text, images } => {
             estimate(text.len() as u64) + IMAGE_TOKENS * images.len() as u64
         }
+        Turn::Returned { result, images } => {
+            estimate(bytes_of(result)) + IMAGE_TOKENS * images.len() as u64
+        }
         Turn::Given(message) | Turn::Sampled { message, .. } => estimate(bytes_of(message)),
     };
     let turns: u64 = request.turns.iter().map(|t| turn(t) + TURN_TOKENS).sum();

@@ -98,7 +98,15 @@ fn input(config: &UpstreamConfig, request: &SampleRequest, kept: &KeptItems) -> 
     let mut items = vec![];
     for turn in &request.turns {
         match turn {
-            Turn::Shown { text, images } => items.push(shown(text, images)),
+            Turn::Shown { text, images } => items
+                .push(json!({"type": "message", "role": "user", "content": seen(text, images)})),
+            Turn::Returned { result, images } => {
+                own_items(config, result, &mut items);
+                if let (Message::ToolResult { output, .. }, Some(item)) = (result, items.last_mut())
+                {
+                    item["output"] = seen(output, images);
+                }
+            }
             Turn::Given(message) => own_items(config, message, &mut items),
             Turn::Sampled { message, .. } => match kept.of(&request.key, message) {
                 Some(kept) => items.extend(kept),
@@ -147,14 +155,14 @@ fn is_openai(config: &UpstreamConfig) -> bool {
     config.base_url.as_slice().iter().any(|url| url.contains("//api.openai.com"))
 }
 
-fn shown(text: &str, images: &[Image]) -> Value {
+fn seen(text: &str, images: &[Image]) -> Value {
     let mut parts = vec![];
     if !text.is_empty() {
         parts.push(json!({"type": "input_text", "text": text}));
     }
     let picture = |i| json!({"type": "input_image", "image_url": data_url(i), "detail": "auto"});
     parts.extend(images.iter().map(picture));
-    json!({"type": "message", "role": "user", "content": parts})
+    Value::Array(parts)
 }
 
 /// The output items of samples, as the upstream gave them, by conversation.

@@ -24,3 +24,5 @@ mod upstream_fake;
 mod upstream_faults;
 #[cfg(feature = "upstream")]
 mod upstream_laws;
+#[cfg(feature = "upstream")]
+mod upstream_pictures;

@@ -350,7 +350,7 @@ fn conversation() -> SampleRequest {
 #[tokio::test]
 async fn a_conversation_becomes_chat_messages() {
     let fake = Fake::always(Play::says(answer("A cat."))).await;
-    let mut config = UpstreamConfig { reads_images: true, ..config(&fake.url) };
+    let mut config = UpstreamConfig { reads_images: Some(true), ..config(&fake.url) };
     config.api_key_env = Some("UPSTREAM_KEY".into());
     config.extra_body.insert("priority".into(), json!(1));
     let env = |name: &str| (name == "UPSTREAM_KEY").then(|| "sk-secret".to_owned());
@@ -402,7 +402,7 @@ async fn a_conversation_becomes_chat_messages() {
 async fn a_conversation_becomes_response_items() {
     let fake = Fake::always(Play::says(dialogs::RESPONSES)).await;
     let api = Api::Responses;
-    let config = UpstreamConfig { reads_images: true, api, ..config(&fake.url) };
+    let config = UpstreamConfig { reads_images: Some(true), api, ..config(&fake.url) };
     sample(&backend(config), &conversation()).await.unwrap();
     let body = &fake.seen()[0].body;
     assert_eq!(body["instructions"], "Answer well.");

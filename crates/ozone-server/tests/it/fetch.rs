@@ -77,7 +77,7 @@ async fn ask(server: &TestServer, parts: &[Value]) -> Answer {
 fn seen_by(backend: &ScriptedBackend) -> Vec<(String, Vec<u8>)> {
     let request = backend.requests().pop().unwrap();
     let images = request.turns.into_iter().filter_map(|turn| match turn {
-        Turn::Shown { images, .. } => Some(images),
+        Turn::Shown { images, .. } | Turn::Returned { images, .. } => Some(images),
         Turn::Given(_) | Turn::Sampled { .. } => None,
     });
     images.flatten().map(|image| (image.media_type, image.bytes.to_vec())).collect()

@@ -192,6 +192,9 @@ fn read_by(backend: &ScriptedBackend) -> Vec<String> {
         .map(|turn| match turn {
             Turn::Given(message) | Turn::Sampled { message, .. } => line(message),
             Turn::Shown { text, images } => format!("user: {text} [{} images]", images.len()),
+            Turn::Returned { result, images } => {
+                format!("{} [{} images]", line(result), images.len())
+            }
         })
         .collect()
 }
