@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use crate::serve::Serving;
 use crate::support::{Home, object, stderr, stdout};
 
+// Not every test here needs all of what it can play.
+#[allow(dead_code)]
 #[path = "../../../ozone-sight/tests/it/fake.rs"]
 mod fake;
 #[path = "../../../ozone-sight/tests/it/reader.rs"]
