@@ -70,7 +70,7 @@ pub fn fit(board: &Board, answer: &str) -> Result<Fit, Unclear> {
         ALL.map(|coords| (off(board, &boxes, extent(coords)), coords)).to_vec();
     by.sort_by(|a, b| a.0.total_cmp(&b.0));
     let [(residual, coords), (next, second)] = [by[0], by[1]];
-    if !(residual <= RESIDUAL_MAX) {
+    if residual.is_nan() || residual > RESIDUAL_MAX {
         let hint = hint(board, &boxes);
         return Err(Unclear::NoneFits { nearest: coords, residual, hint });
     }

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use ozone_agent::{Limits, Request, Run, Seal};
 use ozone_model::{
-    Enforces, ModelBackend, ModelError, ModelInfo, SampleEvent, SampleRequest, SampleStream,
-    Script, ScriptedBackend, Stop, TokenLogprob,
+    Delivery, Enforces, ModelBackend, ModelError, ModelInfo, SampleEvent, SampleRequest,
+    SampleStream, Script, ScriptedBackend, Stop, TokenLogprob,
 };
 use ozone_store::{Append, Durability, Journal, MemoryStore, Store, Stored};
 use ozone_tools::{ScriptedTool, Step, Tool};
@@ -88,6 +88,10 @@ impl ModelBackend for Mannered {
 
     fn enforces(&self) -> Enforces {
         self.1.enforces
+    }
+
+    fn delivery(&self) -> Delivery {
+        self.0.delivery()
     }
 
     fn release(&self, key: &str) {

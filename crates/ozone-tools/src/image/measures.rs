@@ -242,7 +242,7 @@ fn curve(asked: &Measure, look: &Looked, tolerance: u8) -> Result<String, ToolEr
     let found = measure::curve(&look.pixels, rgb, tolerance);
     let all = look.pixels.width();
     let step = (all as usize).div_ceil(COLUMNS_MAX).max(1);
-    let shown = found.iter().filter(|c| c.at[0] as usize % step == 0);
+    let shown = found.iter().filter(|c| (c.at[0] as usize).is_multiple_of(step));
     let line = |c: &Crossing| {
         format!("\n{:?} thick {:.0}", look.written(c.at), c.thickness / look.scale())
     };
