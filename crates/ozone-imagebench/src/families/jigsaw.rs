@@ -81,7 +81,8 @@ fn strips(wish: Wish, rng: &mut Rng) -> Scene {
     let turned = wish.difficulty >= 3 && rng.chance(0.5);
     let lines = rng.int(6, 9) as usize;
     let size_px = wish.grade(34.0, 24.0);
-    let set = Type::plain(size_px).font(rng.pick(&FONTS[..2]));
+    let font = *rng.pick(&FONTS[..2]);
+    let set = Type::plain(size_px).font(font);
     let text: Vec<(String, String)> =
         (0..lines).map(|_| (words(rng, 3).join(" "), code(rng))).collect();
     let asked = rng.below(lines as u64) as usize;
