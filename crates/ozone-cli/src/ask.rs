@@ -58,7 +58,7 @@ Examples:
 The model decides which tools it calls. It is offered Python, the shell and apply_patch, the web where it
 is configured, tools for the question's files, and the image tools: with a picture, where pages may
 bring one, and always where the model has 32,768 tokens of context or more. The shipped model knows
-Python alone. --no-tools offers none.")]
+Python, and with a picture the image tools. --no-tools offers none.")]
 pub struct AskArgs {
     /// The question; `-`, or nothing with input piped in, reads it from stdin.
     question: Vec<String>,

@@ -124,8 +124,8 @@ async fn command(args: &MemoryArgs, memory: &Memory) -> Result<(), Failure> {
             if !yes && count > 0 {
                 if !io::stdin().is_terminal() {
                     return Err(Failure::usage(format!(
-                        "nothing was deleted: nobody can be asked here whether all {count} should \
-                         be; --yes says so"
+                        "nothing was deleted: nobody can be asked here (facts: {count}); --yes \
+                         deletes them"
                     )));
                 }
                 if !agreed(count)? {
